@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: BSL-1.0
+# Fails when a header includes a header of a higher layer.
+#   cmake -D INCLUDE_DIR=<dir that holds multiprocessing/> -P CheckLayers.cmake
+# The last layer are the flat headers: all of the public API, except for what stands in errors.hpp,
+# which lower layers take from base/.
+set(layers base os shm sync wire channel launch work serve flat)
+
+function(layer_of path result)
+  # multiprocessing/os/fd.hpp -> os; multiprocessing/pool.hpp and multiprocessing.hpp -> flat
+  if(path MATCHES "^multiprocessing/([^/]+)/")
+    set(name "${CMAKE_MATCH_1}")
+  else()
+    set(name flat)
+  endif()
+  list(FIND layers "${name}" index)
+  if(index EQUAL -1)
+    message(FATAL_ERROR "${path}: the folder '${name}' is no layer (${layers})")
+  endif()
+  set(${result} ${index} PARENT_SCOPE)
+endfunction()
+
+file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*.hpp")
+if(NOT headers)
+  message(FATAL_ERROR "no headers below ${INCLUDE_DIR}")
+endif()
+set(upward "")
+foreach(header IN LISTS headers)
+  layer_of("${header}" own)
+  file(STRINGS "${INCLUDE_DIR}/${header}" lines REGEX "^[ \t]*#[ \t]*include[ \t]*[<\"]")
+  foreach(line IN LISTS lines)
+    if(line MATCHES "include[ \t]*\"")
+      string(APPEND upward "\n  ${header}: ${line}: include as <multiprocessing/...>")
+    elseif(line MATCHES "<(multiprocessing[/.][^>]+)>")
+      set(included "${CMAKE_MATCH_1}")
+      layer_of("${included}" other)
+      if(other GREATER own)
+        string(APPEND upward "\n  ${header} includes ${included}")
+      endif()
+    endif()
+  endforeach()
+endforeach()
+if(upward)
+  message(FATAL_ERROR "includes that go up a layer:${upward}")
+endif()
+list(LENGTH headers count)
+message(STATUS "${count} headers, no include goes up a layer")

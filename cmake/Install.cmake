@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: BSL-1.0
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+
+set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/multiprocessing")
+install(TARGETS multiprocessing EXPORT multiprocessingTargets FILE_SET HEADERS)
+install(EXPORT multiprocessingTargets NAMESPACE multiprocessing:: DESTINATION "${package_dir}")
+configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/multiprocessingConfig.cmake.in"
+  "${PROJECT_BINARY_DIR}/multiprocessingConfig.cmake" INSTALL_DESTINATION "${package_dir}")
+write_basic_package_version_file("${PROJECT_BINARY_DIR}/multiprocessingConfigVersion.cmake"
+  COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
+install(FILES "${PROJECT_BINARY_DIR}/multiprocessingConfig.cmake"
+              "${PROJECT_BINARY_DIR}/multiprocessingConfigVersion.cmake"
+        DESTINATION "${package_dir}")
