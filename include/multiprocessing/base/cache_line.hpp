@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: BSL-1.0
+// The distance that keeps two words out of each other's cache line.
+#pragma once
+
+#include <cstddef>
+
+namespace multiprocessing::base {
+
+/// 64 on x86-64 and on most aarch64. Fixed rather than taken from the compiler, because it is part
+/// of the layout of shared segments, which processes of different builds must agree on.
+inline constexpr std::size_t kCacheLine = 64;
+
+}  // namespace multiprocessing::base

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+// Type names as the user wrote them, for messages.
+#pragma once
+
+#include <cxxabi.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <typeinfo>
+
+namespace multiprocessing::base {
+
+inline std::string type_name(std::type_info const& type) {
+  int status = 0;
+  std::unique_ptr<char, void (*)(void*)> const readable(
+      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
+  return status == 0 ? readable.get() : type.name();
+}
+
+/// The type of the exception that is being handled; "unknown exception" when the runtime can't say.
+inline std::string current_exception_type_name() {
+  std::type_info const* const type = abi::__cxa_current_exception_type();
+  return type != nullptr ? type_name(*type) : "unknown exception";
+}
+
+}  // namespace multiprocessing::base

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: BSL-1.0
+// Sleeping on a 32-bit word that several processes map. Waits end spuriously: callers check again.
+#pragma once
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <climits>
+#include <cstdint>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/os/system_call.hpp>
+
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+#ifndef FUTEX_32
+#define FUTEX_32 2
+#endif
+
+namespace multiprocessing::os {
+
+using FutexWord = std::atomic<std::uint32_t>;
+
+static_assert(sizeof(FutexWord) == 4 && FutexWord::is_always_lock_free,
+              "the kernel compares exactly these four bytes");
+
+enum class [[nodiscard]] FutexResult { MaybeChanged, TimedOut, Unsupported };
+
+/// Sleeps while `word` holds `expected`, until it is woken or the deadline passes.
+inline FutexResult futex_wait(FutexWord const& word, std::uint32_t expected,
+                              base::Deadline deadline) {
+  timespec const when = base::to_timespec(
+      deadline.is_never() ? base::Deadline::Clock::duration::zero()
+                          : deadline.time().time_since_epoch());
+  // WAIT_BITSET, unlike WAIT, takes an absolute time of the monotonic clock: a retry never drifts.
+  auto const result =
+      ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, expected, deadline.is_never() ? nullptr : &when,
+                nullptr, FUTEX_BITSET_MATCH_ANY);
+  if (result == 0 || errno == EAGAIN || errno == EINTR) return FutexResult::MaybeChanged;
+  if (errno == ETIMEDOUT) return FutexResult::TimedOut;
+  throw_errno("futex", "FUTEX_WAIT_BITSET");
+}
+
+struct FutexExpectation {
+  FutexWord const* word;
+  std::uint32_t expected;
+};
+
+/// Sleeps while both words hold what is expected. `Unsupported` before Linux 5.16, or where a
+/// sandbox forbids the call.
+inline FutexResult futex_wait_either(FutexExpectation first, FutexExpectation second,
+                                     base::Deadline deadline) {
+  struct Waiter {  // struct futex_waitv, which headers older than Linux 5.16 lack
+    std::uint64_t expected;
+    std::uint64_t address;
+    std::uint32_t flags;
+    std::uint32_t reserved;
+  };
+  auto const waiter = [](FutexExpectation const& e) {
+    return Waiter{e.expected, reinterpret_cast<std::uintptr_t>(e.word), FUTEX_32, 0};
+  };
+  Waiter waiters[] = {waiter(first), waiter(second)};
+  timespec const when = base::to_timespec(
+      deadline.is_never() ? base::Deadline::Clock::duration::zero()
+                          : deadline.time().time_since_epoch());
+  auto const result = ::syscall(SYS_futex_waitv, waiters, 2, 0,
+                                deadline.is_never() ? nullptr : &when, CLOCK_MONOTONIC);
+  if (result >= 0 || errno == EAGAIN || errno == EINTR) return FutexResult::MaybeChanged;
+  if (errno == ETIMEDOUT) return FutexResult::TimedOut;
+  if (errno == ENOSYS || errno == EPERM) return FutexResult::Unsupported;
+  throw_errno("futex_waitv", "2 words");
+}
+
+/// Wakes up to `count` sleepers. Async-signal-safe.
+inline void futex_wake(FutexWord const& word, int count = INT_MAX) noexcept {
+  ::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
+}
+
+}  // namespace multiprocessing::os

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSL-1.0
+// Memory without a name: a file that lives as long as somebody holds or maps it.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstddef>
+#include <new>
+
+#include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/system_call.hpp>
+
+namespace multiprocessing::os {
+
+/// An empty memory file, close-on-exec. `label` shows in /proc/PID/maps only.
+inline Fd create_memfd(char const* label) {
+  Fd fd(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (!fd) throw_errno("memfd_create", label);
+  return fd;
+}
+
+/// Sets the size and forbids to shrink it, so that no holder can turn another's access into SIGBUS.
+inline void fix_size(Fd const& fd, std::size_t size) {
+  if (retry_eintr([&] { return ::ftruncate(fd.get(), static_cast<off_t>(size)); }) == -1) {
+    throw_errno("ftruncate", "memfd");
+  }
+  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) == -1) {
+    throw_errno("fcntl", "F_ADD_SEALS");
+  }
+}
+
+/// Backs `[offset, offset + size)` with pages; what was there stays.
+/// Throws: std::bad_alloc when the machine is full, where a mere touch would be SIGBUS.
+inline void commit_pages(Fd const& fd, std::size_t offset, std::size_t size) {
+  // Linux undoes an interrupted fallocate; in pieces, a storm of signals can not stop it for good.
+  constexpr std::size_t kPiece = std::size_t{16} << 20;
+  for (std::size_t done = 0; done < size; done += kPiece) {
+    auto const piece = std::min(kPiece, size - done);
+    auto const result = retry_eintr([&] {
+      return ::fallocate(fd.get(), 0, static_cast<off_t>(offset + done), static_cast<off_t>(piece));
+    });
+    if (result == -1) {
+      if (errno == ENOSPC || errno == ENOMEM) throw std::bad_alloc();
+      throw_errno("fallocate", "memfd");
+    }
+  }
+}
+
+/// Gives the pages that lie wholly inside the range back to the system; it then reads as zeros.
+inline void discard_pages(Fd const& fd, std::size_t offset, std::size_t size) noexcept {
+  retry_eintr([&] {
+    return ::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                       static_cast<off_t>(offset), static_cast<off_t>(size));
+  });
+}
+
+}  // namespace multiprocessing::os

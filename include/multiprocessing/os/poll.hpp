@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: BSL-1.0
+// Waiting for file descriptors until a deadline, and the eventfd that wakes such a wait.
+#pragma once
+
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/system_call.hpp>
+
+namespace multiprocessing::os {
+
+/// Fills the `revents` of `fds`. Returns how many are ready, 0 once the deadline has passed.
+inline int poll_until(std::span<pollfd> fds, base::Deadline deadline) {
+  auto const count = retry_eintr([&] {
+    if (deadline.is_never()) return ::ppoll(fds.data(), fds.size(), nullptr, nullptr);
+    timespec const left = base::to_timespec(deadline.remaining());
+    return ::ppoll(fds.data(), fds.size(), &left, nullptr);
+  });
+  if (count == -1) throw_errno("ppoll", std::to_string(fds.size()) + " fds");
+  return count;
+}
+
+/// Whether `fd` became readable before the deadline passed.
+inline bool poll_readable(int fd, base::Deadline deadline) {
+  pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
+  return poll_until({&entry, 1}, deadline) > 0;
+}
+
+/// A counter that is readable while it is not zero.
+inline Fd create_eventfd() {
+  Fd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) throw_errno("eventfd");
+  return fd;
+}
+
+/// Makes the eventfd readable. A full counter is readable already, so no failure matters.
+inline void signal_eventfd(Fd const& fd) noexcept {
+  std::uint64_t const one = 1;
+  retry_eintr([&] { return ::write(fd.get(), &one, sizeof one); });
+}
+
+inline void drain_eventfd(Fd const& fd) noexcept {
+  std::uint64_t count = 0;
+  retry_eintr([&] { return ::read(fd.get(), &count, sizeof count); });
+}
+
+}  // namespace multiprocessing::os

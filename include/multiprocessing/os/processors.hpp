@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSL-1.0
+// How many processors there are, and how many of them this process may use.
+#pragma once
+
+#include <sched.h>
+#include <unistd.h>
+
+namespace multiprocessing::os {
+
+inline int logical_processors() noexcept {
+  auto const count = ::sysconf(_SC_NPROCESSORS_ONLN);
+  return count > 0 ? static_cast<int>(count) : 1;
+}
+
+/// Honours the affinity mask.
+inline int usable_processors() noexcept {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) != 0) return logical_processors();
+  int const count = CPU_COUNT(&set);
+  return count > 0 ? count : 1;
+}
+
+}  // namespace multiprocessing::os

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+// Signal names, and the clean slate a child starts from.
+#pragma once
+
+#include <signal.h>
+#include <string.h>
+
+#include <csignal>
+#include <string>
+
+namespace multiprocessing::os {
+
+/// "SIGKILL"; "signal 40" for those without a name.
+inline std::string signal_name(int signal) {
+  char const* const name = ::sigabbrev_np(signal);
+  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(signal);
+}
+
+/// Removes the handlers that the parent had set, as exec would: they belong to a program state
+/// that does not exist in a child. Ignored signals stay ignored, but for those by which a child is
+/// asked to end and learns of its own children. Unblocks everything.
+inline void reset_signals() noexcept {
+  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
+    struct sigaction action;
+    if (::sigaction(signal, nullptr, &action) != 0) continue;
+    bool const ignored = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
+    bool const needed = signal == SIGTERM || signal == SIGCHLD;
+    bool const is_default = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
+    if (is_default || (ignored && !needed)) continue;
+    std::signal(signal, SIG_DFL);
+  }
+  sigset_t none;
+  sigemptyset(&none);
+  ::sigprocmask(SIG_SETMASK, &none, nullptr);
+}
+
+inline void ignore_signal(int signal) noexcept { std::signal(signal, SIG_IGN); }
+
+}  // namespace multiprocessing::os
