@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: BSL-1.0
+// Spinning before sleeping, for as long as it has been worth it.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/os/processors.hpp>
+
+namespace multiprocessing::sync {
+
+/// Tells the processor that this is a spin loop.
+inline void relax() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
+/// One per place that waits; lives in the waiter's own memory. A spin that paid off doubles the
+/// next one, a spin in vain halves it: with more runnable processes than processors the waited-for
+/// process can not run while we spin, and the spin shrinks to next to nothing.
+/// Threads: external synchronization.
+class AdaptiveSpin {
+ public:
+  /// Whether `ready()` became true while spinning.
+  template <class Ready>
+  bool operator()(Ready const& ready) {
+    auto const end = base::Deadline::Clock::now() + budget_;
+    do {
+      for (int i = 0; i < kRelaxesBetweenLooksAtTheClock; ++i) {
+        if (ready()) {
+          budget_ = std::min(2 * budget_, longest());
+          return true;
+        }
+        relax();
+      }
+    } while (base::Deadline::Clock::now() < end);
+    budget_ = std::max(budget_ / 2, kShortest);
+    return false;
+  }
+
+ private:
+  using Duration = base::Deadline::Clock::duration;
+
+  // About one futex wake-up (31-33 us between two processes on a 2-core virtual machine): longer
+  // costs more than sleeping would have.
+  static constexpr Duration kLongest = std::chrono::microseconds(30);
+  // Cheap enough to try always, long enough to notice that spinning pays off again.
+  static constexpr Duration kShortest = std::chrono::microseconds(1);
+  static constexpr int kRelaxesBetweenLooksAtTheClock = 16;
+
+  static Duration longest() noexcept {
+    static bool const alone = os::usable_processors() == 1;
+    return alone ? kShortest : kLongest;
+  }
+
+  Duration budget_ = kShortest * 8;
+};
+
+}  // namespace multiprocessing::sync

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: BSL-1.0
+// A lock that a process takes once and holds as long as it lives, so that others see its end
+// without a system call, and can sleep until it comes.
+#pragma once
+
+#include <linux/futex.h>
+
+#include <cstdint>
+#include <optional>
+
+#include <multiprocessing/os/futex.hpp>
+#include <multiprocessing/os/robust_mutex.hpp>
+
+namespace multiprocessing::sync {
+
+/// Lives inside a segment. Works also when the process becomes a zombie or its pid is reused: the
+/// kernel itself marks the word when the holding thread ends.
+class LifeLock {
+ public:
+  /// Called once by the process to watch, from a thread that lives as long as the process.
+  void hold() { static_cast<void>(lock_.lock()); }
+
+  /// REQUIRES: the other process has called hold().
+  bool holder_is_dead() noexcept {
+    // acquire: what the holder wrote before its end is visible to who sees the end
+    return (lock_.word().load(std::memory_order_acquire) & FUTEX_OWNER_DIED) != 0;
+  }
+
+  /// What the word holds until the holder dies, for a futex wait; nullopt when it is dead.
+  std::optional<os::FutexExpectation> watch() noexcept {
+    os::FutexWord& word = lock_.word();
+    std::uint32_t value = word.load(std::memory_order_acquire);
+    for (;;) {
+      if ((value & FUTEX_OWNER_DIED) != 0) return std::nullopt;
+      // The kernel wakes a sleeper at the holder's death only where this bit asks for it.
+      if ((value & FUTEX_WAITERS) != 0) return os::FutexExpectation{&word, value};
+      if (word.compare_exchange_weak(value, value | FUTEX_WAITERS)) value |= FUTEX_WAITERS;
+    }
+  }
+
+  /// The kernel wakes one sleeper; that one calls this to pass the news on.
+  void spread_death() noexcept { os::futex_wake(lock_.word()); }
+
+ private:
+  os::RobustMutex lock_;
+};
+
+}  // namespace multiprocessing::sync
