@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSL-1.0
+// Starting a child by fork, and everything a child does around the code it was started for.
+//
+//   parent                              child
+//   flush standard streams
+//   fork ------------------------------ become its identity, forget the parent's children,
+//   open the pidfd                      default signal handling, empty standard input
+//                                       run the body; an exception is printed, exit code 1
+//                                       std::exit: what the child itself had registered runs,
+//                                       its children are joined, streams flushed, then _exit
+//
+// The child never unwinds the parent's stack, nor runs what the parent had registered with atexit,
+// nor its static destructors, also when user code calls std::exit.
+#pragma once
+
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include <multiprocessing/base/type_name.hpp>
+#include <multiprocessing/launch/child.hpp>
+#include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/os/signals.hpp>
+#include <multiprocessing/os/stdio.hpp>
+
+namespace multiprocessing::launch {
+
+/// Thrown by mp::exit() in a child: unwinds to the child's main. Not a std::exception, so that
+/// `catch (std::exception&)` in user code lets it pass.
+struct ExitRequest {
+  int code;
+};
+
+/// What a child does before it leaves; the registry of children puts itself here.
+inline void (*&before_leaving())() {
+  static void (*hook)() = nullptr;
+  return hook;
+}
+
+/// The last thing that std::exit does in a child.
+[[noreturn]] inline void leave(int code) noexcept {
+  if (auto* const hook = before_leaving()) hook();
+  os::flush_standard_streams();
+  os::exit_now(code);
+}
+
+namespace fork_detail {
+
+/// REQUIRES: called while an exception is handled.
+inline void report_uncaught() noexcept {
+  try {
+    std::string text = identity()->name + " (pid " + std::to_string(::getpid()) +
+                       "): uncaught " + base::current_exception_type_name();
+    try {
+      throw;
+    } catch (std::exception const& error) {
+      text.append(": ").append(error.what());
+    } catch (...) {  // the type is all there is to tell
+    }
+    os::flush_standard_streams();
+    os::write_to_stderr("Process " + text + "\n");
+  } catch (...) {
+    os::write_to_stderr("Process: uncaught exception, and no memory to describe it\n");
+  }
+}
+
+template <class Body>
+int run_body(Body& body) noexcept {
+  try {
+    return body();
+  } catch (ExitRequest const& request) {
+    return request.code;
+  } catch (...) {
+    report_uncaught();
+    return 1;
+  }
+}
+
+template <class Body>
+[[noreturn]] void child_main(std::shared_ptr<Identity> who, Body& body) noexcept {
+  before_leaving() = nullptr;
+  become(std::move(who));
+  os::reset_signals();
+  os::close_standard_input();
+  os::set_command_name(identity()->name.c_str());
+  os::intercept_exit([](int code, void*) { leave(code); });
+  std::exit(run_body(body));
+}
+
+}  // namespace fork_detail
+
+/// Starts a child that is `who` and runs `body`, a callable that returns the exit code.
+/// Blocks: no. Throws: std::system_error when no process can be made.
+template <class Body>
+std::unique_ptr<Child> fork_child(std::shared_ptr<Identity> who, Body& body) {
+  os::flush_standard_streams();
+  pid_t const pid = os::fork_process();
+  if (pid == 0) fork_detail::child_main(std::move(who), body);
+  try {
+    return std::make_unique<Child>(pid, os::open_pidfd(pid));
+  } catch (...) {  // no descriptor left: a child that nobody can wait for must not run on
+    ::kill(pid, SIGKILL);
+    os::retry_eintr([&] { return ::waitpid(pid, nullptr, 0); });
+    throw;
+  }
+}
+
+}  // namespace multiprocessing::launch

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSL-1.0
+// A small single-threaded process that starts children on request, reaps them, and never outlives
+// its owner. Nothing that happens to a child, and no thread of the owner, can get in its way.
+//
+//   owner                     nursery                          child #0..n-1
+//   start_nursery ----------> body(Nursery&)
+//                               start(#) --------------------> runs
+//   wake() --- eventfd -----> wait(): Woken
+//                             wait(): ended, status <--------- ends, any way
+//   Failure   owner ends (any way): wait() says owner_ended, by the pidfd; the nursery kills
+//             its children and leaves. Nursery ends (any way): the kernel kills its children.
+#pragma once
+
+#include <poll.h>
+
+#include <algorithm>
+#include <csignal>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/launch/child.hpp>
+#include <multiprocessing/launch/fork_child.hpp>
+#include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/os/pidfd.hpp>
+#include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/process.hpp>
+
+namespace multiprocessing::launch {
+
+/// The nursery's own view. Threads: the nursery's only one.
+class Nursery {
+ public:
+  Nursery(std::size_t children, os::Fd owner, os::Fd const& wake)
+      : owner_(std::make_shared<os::Fd const>(std::move(owner))), wake_(&wake),
+        children_(children) {}
+
+  std::size_t size() const noexcept { return children_.size(); }
+  bool is_running(std::size_t number) const noexcept { return children_[number] != nullptr; }
+  pid_t pid(std::size_t number) const noexcept { return children_[number]->pid(); }
+
+  std::size_t running() const noexcept {
+    return static_cast<std::size_t>(
+        std::count_if(children_.begin(), children_.end(), [](auto const& c) { return c != nullptr; }));
+  }
+
+  /// Starts child `number` as `who`, to run `body` (which returns the exit code).
+  /// Throws: std::system_error. REQUIRES: !is_running(number).
+  template <class Body>
+  void start(std::size_t number, std::shared_ptr<Identity> who, Body& body) {
+    // To user code in a child, its parent is the process that the nursery works for.
+    auto const& me = *identity();
+    who->parent_pid = me.parent_pid;
+    who->parent_name = me.parent_name;
+    who->parent_pidfd = owner_;
+    pid_t const nursery = ::getpid();
+    auto const bound_body = [&] {
+      os::die_with_parent(nursery);
+      os::ignore_signal(SIGINT);
+      return body();
+    };
+    children_[number] = fork_child(std::move(who), bound_body);
+  }
+
+  struct Ended {
+    std::size_t number;
+    pid_t pid;
+    ExitStatus status;
+  };
+  struct News {
+    bool owner_ended = false;
+    std::vector<Ended> ended;
+  };
+
+  /// Blocks: until the owner calls wake() or ends, a child ends, or the deadline passes.
+  News wait(base::Deadline deadline) {
+    std::vector<pollfd> fds{{owner_->get(), POLLIN, 0}, {wake_->get(), POLLIN, 0}};
+    for (auto const& child : children_) {
+      // a negative descriptor is one that poll skips
+      fds.push_back({child ? child->pidfd().get() : -1, POLLIN, 0});
+    }
+    os::poll_until(fds, deadline);
+    News news;
+    news.owner_ended = fds[0].revents != 0;
+    if (fds[1].revents != 0) os::drain_eventfd(*wake_);
+    for (std::size_t number = 0; number < children_.size(); ++number) {
+      if (fds[number + 2].revents == 0) continue;
+      auto& child = children_[number];
+      if (auto const status = child->poll()) {
+        news.ended.push_back({number, child->pid(), *status});
+        child.reset();
+      }
+    }
+    return news;
+  }
+
+  void send_to_all(int signal) {
+    for (auto const& child : children_) {
+      if (child) child->send(signal);
+    }
+  }
+
+ private:
+  std::shared_ptr<os::Fd const> owner_;
+  os::Fd const* wake_;
+  std::vector<std::unique_ptr<Child>> children_;  // null: none of this number runs
+};
+
+/// The owner's handle.
+struct NurseryHandle {
+  std::unique_ptr<Child> process;
+  os::Fd wake_fd;
+
+  void wake() const noexcept { os::signal_eventfd(wake_fd); }
+};
+
+/// Forks a nursery for `children` children that runs `body(Nursery&)`, which returns its exit code.
+/// Throws: std::system_error.
+template <class Body>
+NurseryHandle start_nursery(std::shared_ptr<Identity> who, std::size_t children, Body body) {
+  os::Fd wake = os::create_eventfd();
+  pid_t const owner = ::getpid();
+  auto const nursery_main = [&] {
+    os::ignore_signal(SIGINT);  // Ctrl-C is the owner's to answer
+    os::Fd owner_pidfd = os::open_pidfd(owner);
+    // Still our parent: so the pid was not reused before the descriptor was opened.
+    if (::getppid() != owner) return 1;
+    Nursery nursery(children, std::move(owner_pidfd), wake);
+    return body(nursery);
+  };
+  auto process = fork_child(std::move(who), nursery_main);
+  return {std::move(process), std::move(wake)};
+}
+
+}  // namespace multiprocessing::launch
