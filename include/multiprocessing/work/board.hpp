@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a pool's processes share: the jobs, and who does what of them.
+//
+// A job is one call of map: items, cut into chunks. Every chunk has one word; all that happens to
+// the chunk is a change of that word:
+//
+//            claim by worker 3             settle
+//   Free ------------------> Claimed(3) ------------> Done | Failed
+//     |                          |
+//     | terminate                | worker 3 died (nursery), or terminate
+//     `--------> Dropped         `-----------------> Lost | Dropped
+//
+// The word also holds the job's generation. A worker that was about to claim for a job that is over
+// finds another generation in the word and gets nothing, so the owner may reuse everything at once:
+// a claimed chunk is what keeps a job alive, nothing else.
+//
+// Data flow (a snapshot: job of generation 7, chunk 2 being claimed)
+//
+//   |---- owner, any thread ----|------- shared segment -------|------- workers #0..n-1 -------|
+//
+//   Job --- writes items ------> JobSlot generation 7
+//       --- publish() ---------> active bit, work.notify_all --> claim(): cursor 2, words[2]
+//                                words  Done Claimed(0) Free         Free -> Claimed(1), cursor 3
+//       <-- settled.await ------ words[0] Done <---------------- settle(): notifies once nothing
+//                                                                is left to claim
+//   Failure   A worker dies: the nursery turns its Claimed words to Lost, notifies every job, and
+//             forks another. The nursery dies: the kernel kills the workers, and nursery_life ends
+//             every wait of the owner.
+//   Shutdown  closing: workers leave when nothing is left to claim. terminating: the nursery kills
+//             the workers, then drops every word that is not settled.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <optional>
+
+#include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/sync/event_count.hpp>
+#include <multiprocessing/sync/life_lock.hpp>
+#include <multiprocessing/wire/callable.hpp>
+
+namespace multiprocessing::work {
+
+using WorkerNumber = std::uint16_t;
+
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
+              "a hidden lock is useless between processes");
+
+/// The value of a chunk's word.
+struct ChunkWord {
+  enum class Phase : std::uint8_t { Free, Claimed, Done, Failed, Lost, Dropped };
+
+  std::uint32_t generation;
+  WorkerNumber worker;  ///< of the claimer; 0 while Free
+  Phase phase;
+
+  bool settled() const noexcept { return phase > Phase::Claimed; }
+
+  std::uint64_t pack() const noexcept {
+    return std::uint64_t{generation} << 32 | std::uint64_t{worker} << 8 |
+           static_cast<std::uint64_t>(phase);
+  }
+  static ChunkWord unpack(std::uint64_t word) noexcept {
+    return {static_cast<std::uint32_t>(word >> 32), static_cast<WorkerNumber>(word >> 8),
+            static_cast<Phase>(word & 0xff)};
+  }
+};
+using AtomicChunkWord = std::atomic<std::uint64_t>;
+
+/// What there is to know of a settled chunk beyond its phase. Written before the word is settled,
+/// by who settles it.
+struct ChunkResult {
+  shm::Offset offset = 0;  ///< Done: encoded results. Failed: an ExceptionRecord, or nothing.
+  std::uint64_t size = 0;
+  std::int32_t pid = 0;  ///< Lost: of the dead worker
+  std::int32_t end_code = 0;
+  std::int32_t end_status = 0;
+};
+
+/// Room for what has no size in advance: encoded results and exceptions. A worker takes its piece
+/// with one addition; what a dead worker had taken is wasted until the job ends, nothing else.
+struct ResultLog {
+  shm::Range room;
+  std::atomic<std::uint64_t> taken{0};
+  std::atomic<std::uint64_t> committed{0};  ///< pages are there below this
+
+  /// Throws: std::bad_alloc.
+  shm::Range take(shm::Segment const& segment, std::uint64_t size) {
+    std::uint64_t const rounded = shm::round_up(size, alignof(std::max_align_t));
+    std::uint64_t const begin = taken.fetch_add(rounded, std::memory_order_relaxed);
+    if (begin > room.size || room.size - begin < rounded) throw std::bad_alloc();
+    std::uint64_t ready = committed.load(std::memory_order_acquire);
+    if (begin + rounded > ready) {
+      auto const target = std::min(shm::round_up(begin + rounded, kStep), room.size);
+      segment.commit({room.offset + ready, target - ready});
+      // Only after the pages are there: who is killed before this makes others commit them again.
+      while (ready < target && !committed.compare_exchange_weak(ready, target)) {
+      }
+    }
+    return {room.offset + begin, size};
+  }
+
+ private:
+  // Pages committed at a time: few system calls for small results, little waste.
+  static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
+};
+
+/// Written by the owner before the job is published, constant after that, except for `log`.
+struct JobRecord {
+  wire::CodePlace run_chunk;  ///< a RunChunk*
+  shm::Range callable;
+  std::uint64_t items = 0;
+  std::uint64_t chunk_size = 0;
+  shm::Offset input = 0;           ///< items as bytes, or encoded one after the other
+  shm::Offset input_table = 0;     ///< encoded: where each chunk begins in input, and the end
+  shm::Offset results = 0;         ///< results as bytes, at their index
+  shm::Offset chunk_results = 0;   ///< a ChunkResult per chunk
+  ResultLog log;
+};
+
+/// A job as the others see it. All that is read without a claim, and so may change while it is
+/// read, is atomic; `generation` is 0 while the rest is in change.
+struct alignas(base::kCacheLine) JobSlot {
+  std::atomic<std::uint32_t> generation{0};
+  std::atomic<std::uint32_t> chunk_count{0};
+  std::atomic<std::uint64_t> sequence{0};  ///< jobs are served in this order
+  std::atomic<shm::Offset> words{0};       ///< an AtomicChunkWord per chunk
+  std::atomic<shm::Offset> record{0};      ///< a JobRecord
+
+  /// generation << 32 | first chunk that may still be free. Moved on by anybody.
+  alignas(base::kCacheLine) std::atomic<std::uint64_t> cursor{0};
+
+  /// Notified when the last chunks settle.
+  alignas(base::kCacheLine) sync::EventCount settled;
+};
+
+/// A consistent reading of a slot. Stays good to read as long as a chunk of it is claimed.
+struct JobView {
+  JobSlot* slot = nullptr;
+  std::uint32_t generation = 0;
+  std::uint32_t chunk_count = 0;
+  std::uint64_t sequence = 0;
+  AtomicChunkWord* words = nullptr;
+  JobRecord* record = nullptr;
+
+  std::uint32_t next_chunk(std::uint64_t cursor) const noexcept {
+    bool const mine = static_cast<std::uint32_t>(cursor >> 32) == generation;
+    return mine ? static_cast<std::uint32_t>(cursor) : chunk_count;
+  }
+  bool all_claimed() const noexcept { return next_chunk(slot->cursor.load()) >= chunk_count; }
+};
+
+struct Claim {
+  JobView job;
+  std::uint32_t chunk;
+};
+
+/// The first thing in a pool's segment. Threads and processes: all members safe.
+class Board {
+ public:
+  enum class Phase : std::uint32_t { Open, Closing, Terminating };
+
+  static constexpr std::size_t kSlots = 64;  // bits in `active`; further calls of map wait
+  static constexpr std::size_t kMaxWorkers = 1024;
+
+  // written by the owner
+  std::atomic<Phase> phase{Phase::Open};
+  std::atomic<std::uint64_t> active{0};  ///< a bit per slot that holds a job
+  JobSlot slots[kSlots];
+  sync::EventCount work;  ///< notified when there is something to claim, or the phase changes
+
+  // written by the nursery
+  sync::LifeLock nursery_life;
+  std::atomic<std::int32_t> start_error{0};  ///< errno, when no worker can be started
+  std::atomic<std::int32_t> worker_pids[kMaxWorkers] = {};
+
+  /// Claims the next chunk of the oldest job for `worker`.
+  std::optional<Claim> claim(shm::Segment const& segment, WorkerNumber worker) noexcept {
+    for (;;) {
+      JobView job;
+      std::uint64_t cursor = 0;
+      for_each_job(segment, [&](JobView const& candidate) {
+        std::uint64_t const its_cursor = candidate.slot->cursor.load();
+        if (candidate.next_chunk(its_cursor) >= candidate.chunk_count) return;
+        if (job.slot != nullptr && job.sequence < candidate.sequence) return;
+        job = candidate;
+        cursor = its_cursor;
+      });
+      if (job.slot == nullptr) return std::nullopt;
+      std::uint32_t const chunk = job.next_chunk(cursor);
+      std::uint64_t expected = ChunkWord{job.generation, 0, ChunkWord::Phase::Free}.pack();
+      bool const mine = job.words[chunk].compare_exchange_strong(
+          expected, ChunkWord{job.generation, worker, ChunkWord::Phase::Claimed}.pack());
+      // Whoever finds the chunk claimed moves on: its claimer may be dead.
+      job.slot->cursor.compare_exchange_strong(cursor, cursor + 1);
+      if (mine) return Claim{job, chunk};
+    }
+  }
+
+  bool has_work(shm::Segment const& segment) noexcept {
+    bool found = false;
+    for_each_job(segment, [&](JobView const& job) { found = found || !job.all_claimed(); });
+    return found;
+  }
+
+  /// REQUIRES: the caller has claimed the chunk, and written its ChunkResult where it needs one.
+  static void settle(Claim const& claim, WorkerNumber worker, ChunkWord::Phase phase) noexcept {
+    claim.job.words[claim.chunk].store(ChunkWord{claim.job.generation, worker, phase}.pack());
+    // As long as there are free chunks, somebody will settle one later. seq_cst throughout, so
+    // whoever settles last sees that nothing is left.
+    if (claim.job.all_claimed()) claim.job.slot->settled.notify_all();
+  }
+
+  /// Calls `visit(JobView const&)` for every published job.
+  template <class Visit>
+  void for_each_job(shm::Segment const& segment, Visit const& visit) noexcept {
+    for (auto bits = active.load(std::memory_order_acquire); bits != 0; bits &= bits - 1) {
+      auto const job = view(segment, slots[std::countr_zero(bits)]);
+      if (job.generation != 0) visit(job);
+    }
+  }
+
+ private:
+  /// generation 0 when the slot changes just now.
+  static JobView view(shm::Segment const& segment, JobSlot& slot) noexcept {
+    JobView job;
+    job.slot = &slot;
+    // A sequence lock: the acquires keep the second look at the generation behind the reads, and
+    // pair with the owner's release stores, which come after its store of 0.
+    auto const generation = slot.generation.load(std::memory_order_acquire);
+    job.chunk_count = slot.chunk_count.load(std::memory_order_acquire);
+    job.sequence = slot.sequence.load(std::memory_order_acquire);
+    job.words = segment.at<AtomicChunkWord>(slot.words.load(std::memory_order_acquire));
+    job.record = segment.at<JobRecord>(slot.record.load(std::memory_order_acquire));
+    if (slot.generation.load(std::memory_order_relaxed) == generation) job.generation = generation;
+    return job;
+  }
+};
+
+}  // namespace multiprocessing::work

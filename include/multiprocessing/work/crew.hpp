@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: BSL-1.0
+// The owner's side of a pool: the segment, the nursery, and who may use them when.
+#pragma once
+
+#include <poll.h>
+
+#include <algorithm>
+#include <bit>
+#include <condition_variable>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/nursery.hpp>
+#include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/shm/private_arena.hpp>
+#include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/work/board.hpp>
+#include <multiprocessing/work/supervisor.hpp>
+
+namespace multiprocessing::work {
+
+/// Threads: safe. Fork: good for the process that made it only.
+class Crew {
+ public:
+  /// Blocks: until all workers have been forked. Throws: std::system_error, std::bad_alloc.
+  explicit Crew(int workers)
+      : workers_(workers), segment_("multiprocessing-pool", kReservation, kSmallestReservation),
+        board_(make_board(segment_)),
+        words_(segment_, part(kWordsBegin, kPayloadBegin), segment_.size()),
+        payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
+        logs_(segment_, part(kLogsBegin, kParts), segment_.size()) {
+    os::Fd const ready = os::create_eventfd();
+    auto who = launch::new_child_identity();
+    who->name = "PoolNursery-" + who->number;
+    nursery_ = launch::start_nursery(
+        std::move(who), static_cast<std::size_t>(workers),
+        [&](launch::Nursery& nursery) { return Supervisor(nursery, segment_, *board_).run(ready); });
+    pollfd fds[] = {{ready.get(), POLLIN, 0}, {nursery_.process->pidfd().get(), POLLIN, 0}};
+    os::poll_until(fds, base::Deadline::never());
+    if (fds[0].revents == 0) {
+      int const error = board_->start_error.load();
+      nursery_.process->poll();
+      if (error != 0) os::throw_error(error, "Pool: fork", "worker");
+      throw BrokenProcessPool("Pool: its nursery ended while it started");
+    }
+  }
+  Crew(Crew const&) = delete;
+  Crew& operator=(Crew const&) = delete;
+
+  int workers() const noexcept { return workers_; }
+  shm::Segment const& segment() const noexcept { return segment_; }
+  Board& board() const noexcept { return *board_; }
+  bool is_owner() const noexcept { return owner_ == launch::this_incarnation(); }
+
+  std::vector<int> worker_pids() const {
+    std::vector<int> pids;
+    for (int number = 0; number < workers_; ++number) {
+      int const pid = board_->worker_pids[number].load();
+      if (pid != 0) pids.push_back(pid);
+    }
+    return pids;
+  }
+
+  /// Throws: std::logic_error in another process, std::invalid_argument once closed,
+  /// BrokenProcessPool.
+  void require_open(char const* call) {
+    require_owner(call);
+    if (board_->phase.load() != Board::Phase::Open) {
+      throw std::invalid_argument(std::string(call) + ": the pool is closed");
+    }
+    if (board_->nursery_life.holder_is_dead()) throw_broken(call);
+  }
+
+  [[noreturn]] void throw_broken(char const* call) const {
+    int const error = board_->start_error.load();
+    auto const why = error != 0 ? "no worker could be started: " +
+                                      std::generic_category().message(error)
+                                : "its nursery process " + describe_nursery();
+    throw BrokenProcessPool(std::string(call) + ": the pool is broken, " + why);
+  }
+
+  void close(char const* call) {
+    require_owner(call);
+    {
+      std::lock_guard const guard(mutex_);
+      if (board_->phase.load() == Board::Phase::Open) board_->phase = Board::Phase::Closing;
+    }
+    board_->work.notify_all();
+    nursery_.wake();
+  }
+
+  /// Blocks: until every process of the pool has ended.
+  void terminate(char const* call) {
+    require_owner(call);
+    {
+      std::lock_guard const guard(mutex_);
+      board_->phase = Board::Phase::Terminating;
+    }
+    nursery_.wake();
+    nursery_.process->wait_until(base::Deadline::never());
+  }
+
+  /// Blocks: until the work is done and every process of the pool has ended.
+  void join(char const* call) {
+    require_owner(call);
+    if (board_->phase.load() == Board::Phase::Open) {
+      throw std::invalid_argument(std::string(call) +
+                                  ": the pool is still running; close() or terminate() it first");
+    }
+    nursery_.process->wait_until(base::Deadline::never());
+  }
+
+ private:
+  friend class Job;
+
+  // Addresses are free, pages come as they are used: room for any job a machine can hold.
+  static constexpr std::uint64_t kReservation = std::uint64_t{1} << 40;
+  static constexpr std::uint64_t kSmallestReservation = std::uint64_t{64} << 20;
+  // Of the payload this much keeps its pages, so that small jobs need no system call for memory.
+  static constexpr std::uint64_t kWarm = std::uint64_t{4} << 20;
+  // No job's log needs more than any machine's memory; several jobs must find room.
+  static constexpr std::uint64_t kLongestLog = std::uint64_t{64} << 30;
+  // The reservation in 64ths: board and words | payload | logs.
+  static constexpr std::uint64_t kParts = 64;
+  static constexpr std::uint64_t kWordsBegin = 0;
+  static constexpr std::uint64_t kPayloadBegin = 2;
+  static constexpr std::uint64_t kLogsBegin = 32;
+
+  static constexpr shm::Offset kBoard = shm::Segment::kHeaderSize;
+  static constexpr shm::Offset kBoardEnd =
+      shm::round_up(kBoard + sizeof(Board), base::kCacheLine);
+
+  static Board* make_board(shm::Segment const& segment) {
+    segment.commit({kBoard, sizeof(Board)});
+    return new (segment.data(kBoard)) Board;
+  }
+
+  shm::Range part(std::uint64_t begin, std::uint64_t end) const noexcept {
+    std::uint64_t const unit = segment_.size() / kParts;
+    std::uint64_t const from = begin == 0 ? kBoardEnd : begin * unit;
+    return {from, end * unit - from};
+  }
+
+  void require_owner(char const* call) const {
+    if (is_owner()) return;
+    throw std::logic_error(std::string(call) + ": the pool belongs to process " +
+                           std::to_string(owner_.pid) +
+                           "; make one in the process that uses it");
+  }
+
+  std::string describe_nursery() const {
+    auto const status = nursery_.process->poll();
+    return status ? status->to_string() : "has ended";
+  }
+
+  // constant after construction
+  launch::Incarnation const owner_ = launch::this_incarnation();
+  int const workers_;
+  shm::Segment const segment_;
+  Board* const board_;
+  launch::NurseryHandle nursery_;
+
+  std::mutex mutex_;
+  std::condition_variable slot_is_free_;
+  // guarded by mutex_
+  shm::PrivateArena words_;  // chunk words and nothing else, ever: a late reader finds a generation
+  shm::PrivateArena payload_;
+  shm::PrivateArena logs_;
+  std::uint32_t last_generation_ = 0;
+  std::uint64_t last_sequence_ = 0;
+  std::uint64_t used_slots_ = 0;
+};
+
+}  // namespace multiprocessing::work

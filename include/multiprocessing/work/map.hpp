@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: BSL-1.0
+// map over a range: typed at both ends, bytes in between.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/callable.hpp>
+#include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/job.hpp>
+#include <multiprocessing/work/worker.hpp>
+
+namespace multiprocessing::work {
+
+namespace map_detail {
+
+/// Tasks own their item, so it is passed as an rvalue; as an lvalue to who insists on `Item&`.
+template <class F, class Item>
+decltype(auto) call(F& f, Item& item) {
+  if constexpr (std::is_invocable_v<F&, Item>) {
+    return std::invoke(f, std::move(item));
+  } else {
+    return std::invoke(f, item);
+  }
+}
+
+template <class F, class Item>
+concept CallableWith = std::is_invocable_v<F&, Item> || std::is_invocable_v<F&, Item&>;
+
+template <class F, class Item>
+using ResultOf =
+    std::remove_cvref_t<decltype(call(std::declval<F&>(), std::declval<Item&>()))>;
+
+template <class Item>
+class ItemReader {
+ public:
+  explicit ItemReader(ChunkContext const& context)
+      : decoder_(bytes_of(context)) {}
+
+  Item next() { return wire::decode<Item>(decoder_); }
+
+ private:
+  static std::span<std::byte const> bytes_of(ChunkContext const& context) {
+    auto const& job = context.job;
+    std::byte const* const base = context.segment.data(job.input);
+    if constexpr (wire::PlainBytes<Item>) {
+      return {base + context.first_item() * sizeof(Item),
+              (context.end_item() - context.first_item()) * sizeof(Item)};
+    } else {
+      auto const* const table = context.segment.template at<std::uint64_t>(job.input_table);
+      return {base + table[context.chunk], table[context.chunk + 1] - table[context.chunk]};
+    }
+  }
+
+  wire::Decoder decoder_;
+};
+
+/// What a worker runs for every chunk of a map of `F` over `Item`s.
+template <class F, class Item>
+void run_chunk(ChunkContext const& context) {
+  using Result = ResultOf<F, Item>;
+  auto const& job = context.job;
+  wire::Decoder callable_bytes({context.segment.data(job.callable.offset), job.callable.size});
+  F f = wire::decode_callable<F>(callable_bytes);
+  ItemReader<Item> items(context);
+  if constexpr (std::is_void_v<Result>) {
+    for (auto i = context.first_item(); i < context.end_item(); ++i) {
+      Item item = items.next();
+      call(f, item);
+    }
+  } else if constexpr (wire::PlainBytes<Result>) {
+    std::byte* to = context.segment.data(job.results) + context.first_item() * sizeof(Result);
+    for (auto i = context.first_item(); i < context.end_item(); ++i, to += sizeof(Result)) {
+      Item item = items.next();
+      Result const result = call(f, item);
+      std::memcpy(to, std::addressof(result), sizeof(Result));
+    }
+  } else {
+    wire::Bytes bytes;
+    wire::Encoder encoder(bytes);
+    for (auto i = context.first_item(); i < context.end_item(); ++i) {
+      Item item = items.next();
+      wire::encode<Result>(encoder, call(f, item));
+    }
+    context.record(bytes);
+  }
+}
+
+/// The range as something that knows its size: itself, or a copy.
+template <class Item, std::ranges::input_range Inputs>
+decltype(auto) sized(Inputs&& inputs) {
+  if constexpr (std::ranges::sized_range<Inputs>) {
+    return std::forward<Inputs>(inputs);
+  } else {
+    std::vector<Item> items;
+    for (auto&& item : inputs) items.emplace_back(std::forward<decltype(item)>(item));
+    return items;
+  }
+}
+
+template <class Item, class Inputs>
+void write_plain(Inputs&& inputs, std::uint64_t count, std::byte* to) {
+  if constexpr (std::ranges::contiguous_range<Inputs>) {
+    if (count != 0) std::memcpy(to, std::ranges::data(inputs), count * sizeof(Item));
+  } else {
+    for (auto&& each : inputs) {
+      Item const item(std::forward<decltype(each)>(each));
+      std::memcpy(to, std::addressof(item), sizeof(Item));
+      to += sizeof(Item);
+    }
+  }
+}
+
+/// Encoded items, and where each chunk begins.
+struct EncodedItems {
+  wire::Bytes bytes;
+  std::vector<std::uint64_t> ends;  // of each item
+
+  void write_table(std::uint64_t* table, JobSizes const& sizes) const {
+    table[0] = 0;
+    for (std::uint64_t chunk = 0; chunk < sizes.chunks(); ++chunk) {
+      table[chunk + 1] = ends[std::min((chunk + 1) * sizes.chunk_size, sizes.items) - 1];
+    }
+  }
+};
+
+template <class Item, class Inputs>
+EncodedItems encode_items(Inputs&& inputs) {
+  EncodedItems items;
+  wire::Encoder encoder(items.bytes);
+  for (auto&& item : inputs) {
+    wire::encode<Item>(encoder, std::forward<decltype(item)>(item));
+    items.ends.push_back(items.bytes.size());
+  }
+  return items;
+}
+
+template <class Result>
+std::vector<Result> collect(Job const& job, std::uint64_t count) {
+  if constexpr (wire::PlainBytes<Result>) {
+    auto const* const first = reinterpret_cast<Result const*>(job.results());
+    return std::vector<Result>(first, first + count);
+  } else {
+    std::vector<Result> results;
+    results.reserve(count);
+    for (std::uint32_t chunk = 0; chunk < job.chunks(); ++chunk) {
+      wire::Decoder decoder(job.encoded_results(chunk));
+      for (auto left = job.items_in(chunk); left != 0; --left) {
+        results.push_back(wire::decode<Result>(decoder));
+      }
+    }
+    return results;
+  }
+}
+
+/// Four chunks a worker, as in Python: enough to even out tasks of different length.
+inline std::uint64_t chunk_size_for(char const* call, std::optional<std::int64_t> asked,
+                                    std::uint64_t items, int workers) {
+  if (asked && *asked < 1) {
+    throw std::invalid_argument(std::string(call) + ": chunksize must be at least 1, not " +
+                                std::to_string(*asked));
+  }
+  if (asked) return static_cast<std::uint64_t>(*asked);
+  auto const chunks = static_cast<std::uint64_t>(workers) * 4;
+  return std::max<std::uint64_t>(1, (items + chunks - 1) / chunks);
+}
+
+}  // namespace map_detail
+
+/// f(item) for every item, in order. What Pool::map promises is said there.
+template <class F, std::ranges::input_range Inputs>
+auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F const& f,
+         Inputs&& inputs) {
+  using Item = std::ranges::range_value_t<Inputs>;
+  wire::require_sendable<F>();
+  static_assert(wire::Encodable<Item>,
+                "multiprocessing: items of this type can not be sent to another process; what can "
+                "is: trivially copyable types without pointers, std::string, std::vector of these, "
+                "and classes with cereal's serialize functions");
+  static_assert(map_detail::CallableWith<F, Item>,
+                "multiprocessing: the function can not be called with an item of this range");
+  using Result = map_detail::ResultOf<F, Item>;
+  static_assert(std::is_void_v<Result> || wire::Encodable<Result>,
+                "multiprocessing: results of this type can not be sent to another process; what can "
+                "is: trivially copyable types without pointers, std::string, std::vector of these, "
+                "and classes with cereal's serialize functions");
+
+  crew.require_open(call);
+  wire::Bytes callable;
+  wire::Encoder callable_encoder(callable);
+  wire::encode_callable(callable_encoder, f);
+  auto const code = wire::place_of(&map_detail::run_chunk<F, Item>);
+
+  JobSizes sizes;
+  if constexpr (!std::is_void_v<Result> && wire::PlainBytes<Result>) {
+    sizes.result_bytes = sizeof(Result);  // of each, for now
+  }
+  auto const run = [&](std::uint64_t count, std::uint64_t input_bytes, auto const& fill) {
+    sizes.items = count;
+    sizes.chunk_size = map_detail::chunk_size_for(call, chunksize, count, crew.workers());
+    sizes.input_bytes = input_bytes;
+    sizes.result_bytes *= count;
+    if (count == 0) {
+      if constexpr (std::is_void_v<Result>) {
+        return;
+      } else {
+        return std::vector<Result>{};
+      }
+    }
+    Job job(crew, call, sizes, code, callable);
+    fill(job);
+    job.run();
+    if constexpr (!std::is_void_v<Result>) return map_detail::collect<Result>(job, count);
+  };
+
+  if constexpr (wire::PlainBytes<Item>) {
+    auto&& items = map_detail::sized<Item>(std::forward<Inputs>(inputs));
+    auto const count = static_cast<std::uint64_t>(std::ranges::size(items));
+    return run(count, count * sizeof(Item), [&](Job& job) {
+      map_detail::write_plain<Item>(items, count, job.input());
+    });
+  } else {
+    auto const items = map_detail::encode_items<Item>(std::forward<Inputs>(inputs));
+    sizes.input_is_encoded = true;
+    return run(items.ends.size(), items.bytes.size(), [&](Job& job) {
+      items.write_table(job.input_table(), sizes);
+      if (!items.bytes.empty()) {
+        std::memcpy(job.input(), items.bytes.data(), items.bytes.size());
+      }
+    });
+  }
+}
+
+}  // namespace multiprocessing::work
