@@ -35,10 +35,10 @@ struct MapOptions {
 ///
 /// Threads: safe, any number may call map at once; construction and destruction are for one.
 /// Processes: only the one that made it; anywhere else every call throws std::logic_error.
-/// Fork: workers are forked from the owner when the pool is made, and see its memory as it was then.
-/// Peer death: a worker that dies, in whatever way, costs the call whose item it ran a WorkerDied,
-/// and is replaced; the pool goes on. When the owner dies, also by SIGKILL, its pool dies with it.
-/// No thread is started, no signal handled, nothing named. Idle, nothing runs.
+/// Fork: workers are forked from the owner when the pool is made, and see its memory as it was
+/// then. Peer death: a worker that dies, in whatever way, costs the call whose item it ran a
+/// WorkerDied, and is replaced; the pool goes on. When the owner dies, also by SIGKILL, its pool
+/// dies with it. No thread is started, no signal handled, nothing named. Idle, nothing runs.
 /// Python: multiprocessing.pool.Pool; differs: workers are children of a helper process, not of the
 /// caller, so they are not among active_children().
 class Pool {
@@ -107,7 +107,8 @@ class Pool {
   }
 
   work::Crew& crew(char const* call) const {
-    if (crew_ == nullptr) throw std::invalid_argument(std::string(call) + ": the pool was moved from");
+    if (crew_ == nullptr)
+      throw std::invalid_argument(std::string(call) + ": the pool was moved from");
     return *crew_;
   }
 

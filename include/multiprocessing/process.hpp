@@ -48,9 +48,9 @@ class Process {
  public:
   /// Will run `f(args...)`, on copies of both that are made now. What f returns is ignored.
   template <class F, class... Args>
-    requires(!std::same_as<std::remove_cvref_t<F>, Process> &&
-             !std::same_as<std::remove_cvref_t<F>, ProcessOptions>)
-  explicit Process(F&& f, Args&&... args)
+  requires(!std::same_as<std::remove_cvref_t<F>, Process> &&
+           !std::same_as<std::remove_cvref_t<F>, ProcessOptions>) explicit Process(F&& f,
+                                                                                   Args&&... args)
       : Process(ProcessOptions{}, std::forward<F>(f), std::forward<Args>(args)...) {}
 
   template <class F, class... Args>

@@ -38,9 +38,7 @@ class Deadline {
     return when_ > now ? when_ - now : Clock::duration::zero();
   }
 
-  friend Deadline earlier(Deadline a, Deadline b) noexcept {
-    return a.when_ < b.when_ ? a : b;
-  }
+  friend Deadline earlier(Deadline a, Deadline b) noexcept { return a.when_ < b.when_ ? a : b; }
 
  private:
   // A century: far below the 292 years that 64-bit nanoseconds reach, and nobody's real timeout.

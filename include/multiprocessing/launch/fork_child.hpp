@@ -54,8 +54,8 @@ namespace fork_detail {
 /// REQUIRES: called while an exception is handled.
 inline void report_uncaught() noexcept {
   try {
-    std::string text = identity()->name + " (pid " + std::to_string(::getpid()) +
-                       "): uncaught " + base::current_exception_type_name();
+    std::string text = identity()->name + " (pid " + std::to_string(::getpid()) + "): uncaught " +
+                       base::current_exception_type_name();
     try {
       throw;
     } catch (std::exception const& error) {

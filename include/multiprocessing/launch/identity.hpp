@@ -47,9 +47,7 @@ struct Incarnation {
   friend bool operator==(Incarnation const&, Incarnation const&) = default;
 };
 
-inline Incarnation this_incarnation() {
-  return {::getpid(), identity_detail::generation()};
-}
+inline Incarnation this_incarnation() { return {::getpid(), identity_detail::generation()}; }
 
 inline std::shared_ptr<Identity> identity() { return identity_detail::current(); }
 

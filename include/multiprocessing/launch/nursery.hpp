@@ -35,7 +35,8 @@ namespace multiprocessing::launch {
 class Nursery {
  public:
   Nursery(std::size_t children, os::Fd owner, os::Fd const& wake)
-      : owner_(std::make_shared<os::Fd const>(std::move(owner))), wake_(&wake),
+      : owner_(std::make_shared<os::Fd const>(std::move(owner))),
+        wake_(&wake),
         children_(children) {}
 
   std::size_t size() const noexcept { return children_.size(); }
@@ -43,8 +44,8 @@ class Nursery {
   pid_t pid(std::size_t number) const noexcept { return children_[number]->pid(); }
 
   std::size_t running() const noexcept {
-    return static_cast<std::size_t>(
-        std::count_if(children_.begin(), children_.end(), [](auto const& c) { return c != nullptr; }));
+    return static_cast<std::size_t>(std::count_if(children_.begin(), children_.end(),
+                                                  [](auto const& c) { return c != nullptr; }));
   }
 
   /// Starts child `number` as `who`, to run `body` (which returns the exit code).

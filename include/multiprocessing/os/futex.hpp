@@ -8,9 +8,9 @@
 
 #include <atomic>
 #include <cerrno>
-#include <climits>
 #include <cstdint>
 
+#include <climits>
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
@@ -28,18 +28,18 @@ using FutexWord = std::atomic<std::uint32_t>;
 static_assert(sizeof(FutexWord) == 4 && FutexWord::is_always_lock_free,
               "the kernel compares exactly these four bytes");
 
-enum class [[nodiscard]] FutexResult { MaybeChanged, TimedOut, Unsupported };
+enum class [[nodiscard]] FutexResult{MaybeChanged, TimedOut, Unsupported};
 
 /// Sleeps while `word` holds `expected`, until it is woken or the deadline passes.
 inline FutexResult futex_wait(FutexWord const& word, std::uint32_t expected,
                               base::Deadline deadline) {
-  timespec const when = base::to_timespec(
-      deadline.is_never() ? base::Deadline::Clock::duration::zero()
-                          : deadline.time().time_since_epoch());
+  timespec const when =
+      base::to_timespec(deadline.is_never() ? base::Deadline::Clock::duration::zero()
+                                            : deadline.time().time_since_epoch());
   // WAIT_BITSET, unlike WAIT, takes an absolute time of the monotonic clock: a retry never drifts.
   auto const result =
-      ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, expected, deadline.is_never() ? nullptr : &when,
-                nullptr, FUTEX_BITSET_MATCH_ANY);
+      ::syscall(SYS_futex, &word, FUTEX_WAIT_BITSET, expected,
+                deadline.is_never() ? nullptr : &when, nullptr, FUTEX_BITSET_MATCH_ANY);
   if (result == 0 || errno == EAGAIN || errno == EINTR) return FutexResult::MaybeChanged;
   if (errno == ETIMEDOUT) return FutexResult::TimedOut;
   throw_errno("futex", "FUTEX_WAIT_BITSET");
@@ -64,9 +64,9 @@ inline FutexResult futex_wait_either(FutexExpectation first, FutexExpectation se
     return Waiter{e.expected, reinterpret_cast<std::uintptr_t>(e.word), FUTEX_32, 0};
   };
   Waiter waiters[] = {waiter(first), waiter(second)};
-  timespec const when = base::to_timespec(
-      deadline.is_never() ? base::Deadline::Clock::duration::zero()
-                          : deadline.time().time_since_epoch());
+  timespec const when =
+      base::to_timespec(deadline.is_never() ? base::Deadline::Clock::duration::zero()
+                                            : deadline.time().time_since_epoch());
   auto const result = ::syscall(SYS_futex_waitv, waiters, 2, 0,
                                 deadline.is_never() ? nullptr : &when, CLOCK_MONOTONIC);
   if (result >= 0 || errno == EAGAIN || errno == EINTR) return FutexResult::MaybeChanged;

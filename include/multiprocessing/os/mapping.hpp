@@ -21,8 +21,8 @@ class Mapping {
   /// Throws: std::system_error (ENOMEM when there is no room for so many addresses).
   Mapping(Fd const& fd, std::size_t size) {
     try {
-      region_ = boost::interprocess::mapped_region(Mappable{fd.get()}, boost::interprocess::read_write,
-                                                   0, size, nullptr, MAP_NORESERVE);
+      region_ = boost::interprocess::mapped_region(
+          Mappable{fd.get()}, boost::interprocess::read_write, 0, size, nullptr, MAP_NORESERVE);
     } catch (boost::interprocess::interprocess_exception const& error) {
       throw_error(error.get_native_error(), "mmap", "memfd");
     }

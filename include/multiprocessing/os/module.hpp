@@ -37,7 +37,8 @@ inline std::optional<std::uint64_t> build_id_in(std::uintptr_t notes, std::size_
     auto const length = sizeof *note + align4(note->n_namesz) + align4(note->n_descsz);
     if (length > size) break;
     auto const* const name = reinterpret_cast<char const*>(note + 1);
-    if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 && std::memcmp(name, "GNU", 4) == 0) {
+    if (note->n_type == NT_GNU_BUILD_ID && note->n_namesz == 4 &&
+        std::memcmp(name, "GNU", 4) == 0) {
       return fnv1a(name + 4, note->n_descsz, kFnvBasis);
     }
     notes += length;

@@ -2,13 +2,13 @@
 // Processes by file descriptor: a pid can be reused by a stranger, a pidfd never.
 #pragma once
 
-#include <csignal>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <string>
 
 #include <multiprocessing/os/fd.hpp>
@@ -42,7 +42,7 @@ inline bool send_signal(Fd const& pidfd, int signal) {
 
 /// How waitid() tells the end of a child.
 struct ChildEnd {
-  enum class [[nodiscard]] State { Running, Ended, Stolen };
+  enum class [[nodiscard]] State{Running, Ended, Stolen};
   State state;
   int code;    ///< CLD_EXITED, CLD_KILLED or CLD_DUMPED
   int status;  ///< exit code, or signal number

@@ -14,7 +14,7 @@
 
 namespace multiprocessing::os {
 
-enum class [[nodiscard]] Acquired { Clean, Recovered };
+enum class [[nodiscard]] Acquired{Clean, Recovered};
 
 /// Lives inside a segment. Never destroyed: its memory goes with the segment.
 class RobustMutex {

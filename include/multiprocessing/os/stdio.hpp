@@ -30,7 +30,8 @@ inline void flush_standard_streams() noexcept {
 /// One write, past every buffer, so that lines of several processes don't mix.
 inline void write_to_stderr(std::string_view text) noexcept {
   while (!text.empty()) {
-    auto const written = retry_eintr([&] { return ::write(STDERR_FILENO, text.data(), text.size()); });
+    auto const written =
+        retry_eintr([&] { return ::write(STDERR_FILENO, text.data(), text.size()); });
     if (written <= 0) return;
     text.remove_prefix(static_cast<std::size_t>(written));
   }

@@ -20,7 +20,8 @@ class PrivateArena {
   /// Manages `whole`. The first `warm` bytes keep their pages once they had them; beyond, memory
   /// goes back to the system when it is released.
   PrivateArena(Segment const& segment, Range whole, std::uint64_t warm)
-      : segment_(&segment), warm_end_(whole.offset + std::min(warm, whole.size)),
+      : segment_(&segment),
+        warm_end_(whole.offset + std::min(warm, whole.size)),
         committed_end_(whole.offset) {
     free_.emplace(whole.offset, whole.size);
   }
@@ -95,7 +96,7 @@ class PrivateArena {
 
   Segment const* segment_;
   Offset warm_end_;
-  Offset committed_end_;                    // everything warm below this has pages
+  Offset committed_end_;                  // everything warm below this has pages
   std::map<Offset, std::uint64_t> free_;  // holes, never adjacent
 };
 

@@ -18,8 +18,8 @@
 
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/os/memfd.hpp>
 #include <multiprocessing/os/mapping.hpp>
+#include <multiprocessing/os/memfd.hpp>
 
 namespace multiprocessing::shm {
 

@@ -26,7 +26,7 @@
 
 namespace multiprocessing::sync {
 
-enum class [[nodiscard]] Waited { Ready, TimedOut, PeerDied };
+enum class [[nodiscard]] Waited{Ready, TimedOut, PeerDied};
 
 /// Lives inside a segment; all zeros is a valid initial state.
 /// Threads and processes: all members safe.

@@ -54,8 +54,8 @@ struct is_encodable<std::basic_string<Char, Traits, Allocator>> : std::true_type
 template <class T>
 concept Encodable = archive_detail::is_encodable<std::remove_cvref_t<T>>::value;
 
-// The archives' own namespace: cereal finds their functions by the archive's type, and only by that,
-// so a type of any other namespace is asked about its own functions alone.
+// The archives' own namespace: cereal finds their functions by the archive's type, and only by
+// that, so a type of any other namespace is asked about its own functions alone.
 namespace archive {
 
 /// Appends to `sink`.

@@ -60,8 +60,8 @@ concept FunctionPointer = callable_detail::is_function_pointer<F>::value;
 
 /// A function, a captureless lambda, or a function object whose captures are plain values.
 template <class F>
-concept Sendable = FunctionPointer<F> || (std::is_class_v<F> && std::is_empty_v<F> &&
-                                          std::is_trivially_copyable_v<F>) ||
+concept Sendable = FunctionPointer<F> ||
+                   (std::is_class_v<F>&& std::is_empty_v<F>&& std::is_trivially_copyable_v<F>) ||
                    (std::is_class_v<F> && Bitwise<F>);
 
 /// The one sentence for callables that can not travel. REQUIRES: F is decayed.

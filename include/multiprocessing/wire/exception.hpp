@@ -27,7 +27,7 @@ namespace multiprocessing::wire {
 struct ExceptionRecord {
   std::string type_name;
   std::string what;
-  std::string category;  ///< of a std::system_error
+  std::string category;   ///< of a std::system_error
   std::int32_t code = 0;  ///< of a std::system_error; the exit code of a ProcessDied
   std::int32_t pid = 0;   ///< of a ProcessDied
 

@@ -116,10 +116,10 @@ struct JobRecord {
   shm::Range callable;
   std::uint64_t items = 0;
   std::uint64_t chunk_size = 0;
-  shm::Offset input = 0;           ///< items as bytes, or encoded one after the other
-  shm::Offset input_table = 0;     ///< encoded: where each chunk begins in input, and the end
-  shm::Offset results = 0;         ///< results as bytes, at their index
-  shm::Offset chunk_results = 0;   ///< a ChunkResult per chunk
+  shm::Offset input = 0;          ///< items as bytes, or encoded one after the other
+  shm::Offset input_table = 0;    ///< encoded: where each chunk begins in input, and the end
+  shm::Offset results = 0;        ///< results as bytes, at their index
+  shm::Offset chunk_results = 0;  ///< a ChunkResult per chunk
   ResultLog log;
 };
 

@@ -32,7 +32,8 @@ class Crew {
  public:
   /// Blocks: until all workers have been forked. Throws: std::system_error, std::bad_alloc.
   explicit Crew(int workers)
-      : workers_(workers), segment_("multiprocessing-pool", kReservation, kSmallestReservation),
+      : workers_(workers),
+        segment_("multiprocessing-pool", kReservation, kSmallestReservation),
         board_(make_board(segment_)),
         words_(segment_, part(kWordsBegin, kPayloadBegin), segment_.size()),
         payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
@@ -40,9 +41,10 @@ class Crew {
     os::Fd const ready = os::create_eventfd();
     auto who = launch::new_child_identity();
     who->name = "PoolNursery-" + who->number;
-    nursery_ = launch::start_nursery(
-        std::move(who), static_cast<std::size_t>(workers),
-        [&](launch::Nursery& nursery) { return Supervisor(nursery, segment_, *board_).run(ready); });
+    nursery_ = launch::start_nursery(std::move(who), static_cast<std::size_t>(workers),
+                                     [&](launch::Nursery& nursery) {
+                                       return Supervisor(nursery, segment_, *board_).run(ready);
+                                     });
     pollfd fds[] = {{ready.get(), POLLIN, 0}, {nursery_.process->pidfd().get(), POLLIN, 0}};
     os::poll_until(fds, base::Deadline::never());
     if (fds[0].revents == 0) {
@@ -81,9 +83,9 @@ class Crew {
 
   [[noreturn]] void throw_broken(char const* call) const {
     int const error = board_->start_error.load();
-    auto const why = error != 0 ? "no worker could be started: " +
-                                      std::generic_category().message(error)
-                                : "its nursery process " + describe_nursery();
+    auto const why = error != 0
+                         ? "no worker could be started: " + std::generic_category().message(error)
+                         : "its nursery process " + describe_nursery();
     throw BrokenProcessPool(std::string(call) + ": the pool is broken, " + why);
   }
 
@@ -135,8 +137,7 @@ class Crew {
   static constexpr std::uint64_t kLogsBegin = 32;
 
   static constexpr shm::Offset kBoard = shm::Segment::kHeaderSize;
-  static constexpr shm::Offset kBoardEnd =
-      shm::round_up(kBoard + sizeof(Board), base::kCacheLine);
+  static constexpr shm::Offset kBoardEnd = shm::round_up(kBoard + sizeof(Board), base::kCacheLine);
 
   static Board* make_board(shm::Segment const& segment) {
     segment.commit({kBoard, sizeof(Board)});
@@ -152,8 +153,7 @@ class Crew {
   void require_owner(char const* call) const {
     if (is_owner()) return;
     throw std::logic_error(std::string(call) + ": the pool belongs to process " +
-                           std::to_string(owner_.pid) +
-                           "; make one in the process that uses it");
+                           std::to_string(owner_.pid) + "; make one in the process that uses it");
   }
 
   std::string describe_nursery() const {

@@ -210,21 +210,23 @@ class Job {
         wire::Decoder decoder({crew_.segment_.data(result.offset), result.size});
         wire::throw_recorded(wire::decode<wire::ExceptionRecord>(decoder));
       }
-      case ChunkWord::Phase::Lost: throw_lost(chunk, result);
+      case ChunkWord::Phase::Lost:
+        throw_lost(chunk, result);
       case ChunkWord::Phase::Dropped:
         throw CancelledError(std::string(call_) + ": the pool was terminated while it ran");
-      default: return;
+      default:
+        return;
     }
   }
 
   [[noreturn]] void throw_lost(std::uint32_t chunk, ChunkResult const& result) const {
-    auto const status = ExitStatus::from(
-        {os::ChildEnd::State::Ended, result.end_code, result.end_status});
+    auto const status =
+        ExitStatus::from({os::ChildEnd::State::Ended, result.end_code, result.end_status});
     auto const first = chunk * sizes_.chunk_size;
     auto const last = first + items_in(chunk) - 1;
-    auto const items = first == last ? "item " + std::to_string(first)
-                                     : "items " + std::to_string(first) + " to " +
-                                           std::to_string(last);
+    auto const items = first == last
+                           ? "item " + std::to_string(first)
+                           : "items " + std::to_string(first) + " to " + std::to_string(last);
     throw WorkerDied(std::string(call_) + ": worker process " + std::to_string(result.pid) + " " +
                          status.to_string() + " while it ran " + items + " of " +
                          std::to_string(sizes_.items),

@@ -41,14 +41,12 @@ template <class F, class Item>
 concept CallableWith = std::is_invocable_v<F&, Item> || std::is_invocable_v<F&, Item&>;
 
 template <class F, class Item>
-using ResultOf =
-    std::remove_cvref_t<decltype(call(std::declval<F&>(), std::declval<Item&>()))>;
+using ResultOf = std::remove_cvref_t<decltype(call(std::declval<F&>(), std::declval<Item&>()))>;
 
 template <class Item>
 class ItemReader {
  public:
-  explicit ItemReader(ChunkContext const& context)
-      : decoder_(bytes_of(context)) {}
+  explicit ItemReader(ChunkContext const& context) : decoder_(bytes_of(context)) {}
 
   Item next() { return wire::decode<Item>(decoder_); }
 
@@ -193,10 +191,11 @@ auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F 
   static_assert(map_detail::CallableWith<F, Item>,
                 "multiprocessing: the function can not be called with an item of this range");
   using Result = map_detail::ResultOf<F, Item>;
-  static_assert(std::is_void_v<Result> || wire::Encodable<Result>,
-                "multiprocessing: results of this type can not be sent to another process; what can "
-                "is: trivially copyable types without pointers, std::string, std::vector of these, "
-                "and classes with cereal's serialize functions");
+  static_assert(
+      std::is_void_v<Result> || wire::Encodable<Result>,
+      "multiprocessing: results of this type can not be sent to another process; what can "
+      "is: trivially copyable types without pointers, std::string, std::vector of these, "
+      "and classes with cereal's serialize functions");
 
   crew.require_open(call);
   wire::Bytes callable;
@@ -229,9 +228,8 @@ auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F 
   if constexpr (wire::PlainBytes<Item>) {
     auto&& items = map_detail::sized<Item>(std::forward<Inputs>(inputs));
     auto const count = static_cast<std::uint64_t>(std::ranges::size(items));
-    return run(count, count * sizeof(Item), [&](Job& job) {
-      map_detail::write_plain<Item>(items, count, job.input());
-    });
+    return run(count, count * sizeof(Item),
+               [&](Job& job) { map_detail::write_plain<Item>(items, count, job.input()); });
   } else {
     auto const items = map_detail::encode_items<Item>(std::forward<Inputs>(inputs));
     sizes.input_is_encoded = true;

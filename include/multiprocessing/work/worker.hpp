@@ -27,9 +27,7 @@ struct ChunkContext {
   std::uint64_t end_item() const noexcept {
     return std::min(first_item() + job.chunk_size, job.items);
   }
-  ChunkResult& result() const noexcept {
-    return segment.at<ChunkResult>(job.chunk_results)[chunk];
-  }
+  ChunkResult& result() const noexcept { return segment.at<ChunkResult>(job.chunk_results)[chunk]; }
 
   /// Keeps `bytes` for the owner. Throws: std::bad_alloc.
   void record(wire::Bytes const& bytes) const {
@@ -60,8 +58,9 @@ class Worker {
         return 0;
       } else {
         static_cast<void>(board_->work.await(
-            [&] { return board_->phase.load() != Board::Phase::Open ||
-                         board_->has_work(*segment_); },
+            [&] {
+              return board_->phase.load() != Board::Phase::Open || board_->has_work(*segment_);
+            },
             base::Deadline::never(), spin_));
       }
     }
