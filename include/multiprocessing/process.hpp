@@ -78,15 +78,15 @@ class Process {
 
   /// Blocks: until the process has ended. Any number of threads may wait, any number of times.
   /// Throws: std::logic_error before start, for the current process, for another's child.
-  void join() { record().join_until(base::Deadline::never()); }
+  void join() { join_by(base::Deadline::never()); }
 
   /// Blocks: at most for `timeout`. Whether the process has ended.
   template <class Rep, class Period>
   [[nodiscard]] bool join_for(std::chrono::duration<Rep, Period> timeout) {
-    return record().join_until(base::Deadline::after(timeout));
+    return join_by(base::Deadline::after(timeout));
   }
   [[nodiscard]] bool join_until(std::chrono::steady_clock::time_point when) {
-    return record().join_until(base::Deadline::at(when));
+    return join_by(base::Deadline::at(when));
   }
 
   std::string const& name() const { return open("name").who().name; }
@@ -95,14 +95,18 @@ class Process {
   /// nullopt before start; stays the same after the end.
   std::optional<pid_t> pid() const { return record().pid(); }
 
-  bool is_alive() const { return record().is_alive(); }
+  bool is_alive() const {
+    return observe([](launch::ProcessRecord& record) { return record.is_alive(); });
+  }
 
   /// The exit code, or `-signum` when a signal killed it; nullopt before its end.
   std::optional<int> exitcode() const {
     auto const status = exit_status();
     return status ? std::optional(status->exitcode()) : std::nullopt;
   }
-  std::optional<ExitStatus> exit_status() const { return record().exit_status(); }
+  std::optional<ExitStatus> exit_status() const {
+    return observe([](launch::ProcessRecord& record) { return record.exit_status(); });
+  }
 
   /// Sends SIGTERM: ends without unwinding, unless the process handles it. Its own children go on.
   /// Does nothing after the end. Throws: std::logic_error before start.
@@ -134,6 +138,19 @@ class Process {
   friend std::vector<Process> active_children();
 
   explicit Process(std::shared_ptr<launch::ProcessRecord> record) : record_(std::move(record)) {}
+
+  bool join_by(base::Deadline deadline) {
+    return observe([&](launch::ProcessRecord& record) { return record.join_until(deadline); });
+  }
+
+  /// Asks what may show that the process has ended; then it need not be joined at exit any more.
+  template <class Question>
+  std::invoke_result_t<Question const&, launch::ProcessRecord&> observe(
+      Question const& question) const {
+    auto const answer = question(record());
+    launch::Children::of_this_process().forget_if_ended(record_);
+    return answer;
+  }
 
   launch::ProcessRecord& record() const {
     if (record_ == nullptr) throw std::invalid_argument("Process: the object was moved from");

@@ -181,6 +181,13 @@ class Children {
     records_.splice(records_.end(), place);
   }
 
+  /// Stops listing it once it has ended: from then on its handles alone keep it.
+  void forget_if_ended(std::shared_ptr<ProcessRecord> const& record) {
+    std::lock_guard const guard(mutex_);
+    auto const place = std::find(records_.begin(), records_.end(), record);
+    if (place != records_.end() && !is_running(*record)) records_.erase(place);
+  }
+
   /// Reaps those that have ended.
   Records alive() {
     std::lock_guard const guard(mutex_);

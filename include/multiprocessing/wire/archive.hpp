@@ -64,8 +64,10 @@ class Encoder : public cereal::OutputArchive<Encoder, cereal::AllowEmptyClassEli
   explicit Encoder(Bytes& sink) : OutputArchive(this), sink_(&sink) {}
 
   void write(void const* data, std::size_t size) {
-    auto const* const bytes = static_cast<std::byte const*>(data);
-    sink_->insert(sink_->end(), bytes, bytes + size);
+    if (size == 0) return;  // the data() of something empty may be null
+    auto const end = sink_->size();
+    sink_->resize(end + size);
+    std::memcpy(sink_->data() + end, data, size);
   }
 
  private:
@@ -79,7 +81,7 @@ class Decoder : public cereal::InputArchive<Decoder, cereal::AllowEmptyClassElis
 
   void read(void* data, std::size_t size) {
     auto const* const source = take(size);
-    if (size != 0) std::memcpy(data, source, size);  // an empty vector's data() may be null
+    if (size != 0) std::memcpy(data, source, size);  // as above
   }
 
   /// `size` bytes, in place.

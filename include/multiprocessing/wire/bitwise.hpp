@@ -11,11 +11,12 @@ namespace multiprocessing::wire {
 
 namespace bitwise_detail {
 
+template <class T>
+using BytesOf = std::array<unsigned char, sizeof(T)>;
+
 // Bytes become a T in a constant expression exactly when T has no pointer, reference or union
 // inside, at any depth.
-template <class T,
-          auto = (static_cast<void>(std::bit_cast<T>(std::array<unsigned char, sizeof(T)>{})),
-                  true)>
+template <class T, auto = (static_cast<void>(std::bit_cast<T>(BytesOf<T>{})), true)>
 consteval bool made_of_bytes(int) {
   return true;
 }
@@ -24,8 +25,53 @@ consteval bool made_of_bytes(long) {
   return false;
 }
 
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC overlooks pointers in arrays there. They can still be told: a null pointer may be part of a
+// template argument, a pointer to nowhere not. This works for lambdas, and for classes without
+// private members; in an array that is private, a pointer stays unseen.
+template <auto>
+struct Argument {};
+template <class T, unsigned char byte>
+consteval BytesOf<T> all_bytes() {
+  BytesOf<T> bytes{};
+  bytes.fill(byte);
+  return bytes;
+}
+template <class T, unsigned char byte, class = Argument<std::bit_cast<T>(all_bytes<T, byte>())>>
+consteval bool is_argument(int) {
+  return true;
+}
+template <class T, unsigned char byte>
+consteval bool is_argument(long) {
+  return false;
+}
 template <class T>
-struct is_bitwise : std::bool_constant<made_of_bytes<T>(0)> {};
+consteval bool hides_pointers() {
+  constexpr std::size_t kLargest = 1024;  // of an argument, which the compiler spells out
+  if constexpr (std::is_class_v<T> && sizeof(T) >= sizeof(void*) && sizeof(T) <= kLargest) {
+    return is_argument<T, 0>(0) && !is_argument<T, 1>(0);
+  } else {
+    return false;
+  }
+}
+#else
+template <class T>
+consteval bool hides_pointers() {
+  return false;
+}
+#endif
+
+template <class T>
+consteval bool is_free_of_pointers() {
+  if constexpr (made_of_bytes<T>(0)) {
+    return !hides_pointers<T>();
+  } else {
+    return false;
+  }
+}
+
+template <class T>
+struct is_bitwise : std::bool_constant<is_free_of_pointers<T>()> {};
 // Elements decide; evaluating the bytes of a large array would only cost time.
 template <class T, std::size_t n>
 struct is_bitwise<std::array<T, n>> : is_bitwise<T> {};
@@ -33,7 +79,8 @@ struct is_bitwise<std::array<T, n>> : is_bitwise<T> {};
 }  // namespace bitwise_detail
 
 /// A copy of the bytes is a copy of the value, in every process of the same build: trivially
-/// copyable, and no pointers or references inside. (A union may hide one, so it is refused.)
+/// copyable, and no pointers or references inside. Refused is also what may hide one: a union, and
+/// a class that can not be made at compile time (none of its constructors is constexpr).
 template <class T>
 concept Bitwise = std::is_trivially_copyable_v<T> && std::is_object_v<T> && !std::is_pointer_v<T> &&
                   !std::is_null_pointer_v<T> &&

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <stdexcept>
+
+#include <multiprocessing/base/scope_guard.hpp>
+
+#include "../support/catch.hpp"
+
+using multiprocessing::base::ScopeGuard;
+
+TEST_CASE("a scope guard runs once, also when the scope is left by an exception", "[scope_guard]") {
+  int runs = 0;
+  try {
+    ScopeGuard const guard([&] { ++runs; });
+    throw std::runtime_error("");
+  } catch (std::runtime_error const&) {
+  }
+  CHECK(runs == 1);
+}
+
+TEST_CASE("a dismissed scope guard does nothing", "[scope_guard]") {
+  int runs = 0;
+  {
+    ScopeGuard guard([&] { ++runs; });
+    guard.dismiss();
+  }
+  CHECK(runs == 0);
+}

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <stdexcept>
+
+#include <multiprocessing/base/type_name.hpp>
+
+#include "../support/catch.hpp"
+
+namespace {
+struct Custom {};
+}  // namespace
+
+TEST_CASE("type names read as they were written", "[type_name]") {
+  using multiprocessing::base::type_name;
+  CHECK(type_name(typeid(int)) == "int");
+  CHECK(type_name(typeid(std::runtime_error)) == "std::runtime_error");
+  CHECK_THAT(type_name(typeid(Custom)), ContainsSubstring("Custom"));
+}
+
+TEST_CASE("the exception in flight is named, whatever its type", "[type_name]") {
+  auto const name_of = [](auto const& thrown) {
+    try {
+      throw thrown;
+    } catch (...) {
+      return multiprocessing::base::current_exception_type_name();
+    }
+  };
+  CHECK(name_of(std::out_of_range("")) == "std::out_of_range");
+  CHECK(name_of(5) == "int");
+}

@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: BSL-1.0
+execute_process(COMMAND "${COMPILER}" ${FLAGS} "${SNIPPET}"
+  RESULT_VARIABLE right OUTPUT_QUIET ERROR_VARIABLE errors)
+if(NOT right EQUAL 0)
+  message(FATAL_ERROR "does not compile without WRONG:\n${errors}")
+endif()
+execute_process(COMMAND "${COMPILER}" ${FLAGS} -DWRONG "${SNIPPET}"
+  RESULT_VARIABLE wrong OUTPUT_QUIET ERROR_VARIABLE errors)
+if(wrong EQUAL 0)
+  message(FATAL_ERROR "compiles with WRONG")
+endif()
+file(STRINGS "${SNIPPET}" expectations REGEX "^// expect: ")
+if(NOT expectations)
+  message(FATAL_ERROR "expects nothing")
+endif()
+foreach(line IN LISTS expectations)
+  string(REPLACE "// expect: " "" text "${line}")
+  string(FIND "${errors}" "${text}" place)
+  if(place EQUAL -1)
+    message(FATAL_ERROR "no \"${text}\" in:\n${errors}")
+  endif()
+endforeach()

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: BSL-1.0
+// expect: this callable can not be sent to another process
+// expect: capture plain values ([n], not [&])
+#include <multiprocessing/pool.hpp>
+
+void use(multiprocessing::Pool& pool, int n) {
+#ifdef WRONG
+  pool.map([&n](int x) { return x + n; }, std::vector{1});
+#else
+  pool.map([n](int x) { return x + n; }, std::vector{1});
+#endif
+}

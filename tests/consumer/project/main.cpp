@@ -1,0 +1,10 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing.hpp>
+
+int sum_of_squares(multiprocessing::Pool& pool);  // in the other translation unit
+
+int main() {
+  multiprocessing::Pool pool(2);
+  auto const doubled = pool.map([](int x) { return 2 * x; }, std::vector{1, 2, 3});
+  return doubled == std::vector{2, 4, 6} && sum_of_squares(pool) == 14 ? 0 : 1;
+}

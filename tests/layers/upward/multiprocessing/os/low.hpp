@@ -1,0 +1,1 @@
+#include <multiprocessing/shm/high.hpp>  // what the check must find

@@ -1,0 +1,1 @@
+#include <multiprocessing/os/low.hpp>  // allowed

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <cstdlib>
+#include <vector>
+
+#include <multiprocessing/os/module.hpp>
+
+#include "../support/catch.hpp"
+
+namespace os = multiprocessing::os;
+
+namespace {
+void here() {}
+}  // namespace
+
+TEST_CASE("a module is found by an address in it, and again by its identity", "[module]") {
+  auto const program = os::module_at(reinterpret_cast<std::uintptr_t>(&here));
+  REQUIRE(program);
+  auto const again = os::module_with_identity(program->identity);
+  REQUIRE(again);
+  CHECK(again->base == program->base);
+
+  auto const library = os::module_at(reinterpret_cast<std::uintptr_t>(&std::abort));
+  REQUIRE(library);
+  CHECK(library->identity != program->identity);
+  CHECK_THAT(library->path, ContainsSubstring("lib"));
+}
+
+TEST_CASE("what lies in no module is not found", "[module]") {
+  std::vector<int> heap(1000);
+  CHECK_FALSE(os::module_at(reinterpret_cast<std::uintptr_t>(heap.data())));
+  CHECK_FALSE(os::module_with_identity(0x1234));
+}

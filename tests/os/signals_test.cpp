@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/os/signals.hpp>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+
+namespace os = multiprocessing::os;
+
+TEST_CASE("signals have their usual names", "[signals]") {
+  CHECK(os::signal_name(SIGKILL) == "SIGKILL");
+  CHECK(os::signal_name(SIGSEGV) == "SIGSEGV");
+  CHECK(os::signal_name(SIGRTMAX) == "signal " + std::to_string(SIGRTMAX));
+}
+
+TEST_CASE("a reset removes handlers and the mask, and keeps what was ignored", "[signals]") {
+  support::RawChild child([] {
+    std::signal(SIGUSR1, [](int) {});
+    std::signal(SIGUSR2, SIG_IGN);
+    std::signal(SIGTERM, SIG_IGN);
+    sigset_t all;
+    sigfillset(&all);
+    ::sigprocmask(SIG_BLOCK, &all, nullptr);
+    os::reset_signals();
+    sigset_t now;
+    ::sigprocmask(SIG_BLOCK, nullptr, &now);
+    for (int s = 1; s < NSIG; ++s) {
+      if (sigismember(&now, s) == 1) return 1;
+    }
+    auto const disposition = [](int signal) {
+      struct sigaction action;
+      ::sigaction(signal, nullptr, &action);
+      return action.sa_handler;
+    };
+    if (disposition(SIGUSR1) != SIG_DFL) return 2;
+    if (disposition(SIGUSR2) != SIG_IGN) return 3;
+    if (disposition(SIGTERM) != SIG_DFL) return 4;
+    return 0;
+  });
+  CHECK(WEXITSTATUS(child.wait()) == 0);
+}

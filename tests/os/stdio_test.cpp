@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <string>
+
+#include <multiprocessing/os/stdio.hpp>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+
+namespace os = multiprocessing::os;
+
+TEST_CASE("flushing empties the buffers of C and C++", "[stdio]") {
+  support::Pipe out;
+  support::RawChild child([&] {
+    ::dup2(out.writer.get(), STDOUT_FILENO);
+    std::printf("one ");
+    std::cout << "two";
+    os::flush_standard_streams();
+    return 0;  // by _exit, which flushes nothing
+  });
+  child.wait();
+  CHECK(out.drain() == "one two");
+}
+
+TEST_CASE("what is written to stderr arrives whole and at once", "[stdio]") {
+  std::string const text(10'000, 'x');
+  auto const [written, status] = support::stderr_of([&] {
+    os::write_to_stderr(text);
+    return 0;
+  });
+  CHECK(written == text);
+}

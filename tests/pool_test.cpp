@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <poll.h>
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <fstream>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <multiprocessing/pool.hpp>
+#include <multiprocessing/process.hpp>
+
+#include "support/catch.hpp"
+#include "support/helpers.hpp"
+#include "support/leftovers.hpp"
+#include "support/tasks.hpp"
+
+namespace mp = multiprocessing;
+using support::numbers;
+using support::square;
+using support::squares;
+
+namespace {
+
+class NotSendable : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
+}  // namespace
+
+TEST_CASE("a pool maps a function over items on other processes", "[pool]") {
+  mp::Pool pool(2);
+  CHECK(pool.map(square, numbers(100)) == squares(100));
+  CHECK(pool.map({.chunksize = 7}, square, numbers(100)) == squares(100));
+  auto const pids = pool.map([](int) { return static_cast<int>(::getpid()); }, numbers(100));
+  CHECK(std::count(pids.begin(), pids.end(), ::getpid()) == 0);
+}
+
+TEST_CASE("a pool has the size that was asked for", "[pool]") {
+  CHECK(mp::Pool(3).worker_pids().size() == 3);
+  CHECK(mp::Pool({.processes = 1}).worker_pids().size() == 1);
+  CHECK(static_cast<int>(mp::Pool().worker_pids().size()) == mp::os::usable_processors());
+  for (int const size : {0, -1, 100'000}) {
+    CHECK_THAT(support::message_of<std::invalid_argument>([&] { mp::Pool{size}; }),
+               ContainsSubstring("Pool: processes must be 1 to") &&
+                   ContainsSubstring("not " + std::to_string(size)));
+  }
+}
+
+TEST_CASE("an exception of a task reaches the caller as itself, and the pool goes on", "[pool]") {
+  mp::Pool pool(2);
+  auto const thrown = [&](auto const& f) { pool.map({.chunksize = 1}, f, numbers(10)); };
+  CHECK(support::message_of<std::out_of_range>([&] {
+          thrown([](int x) { return x == 5 ? throw std::out_of_range("five") : x; });
+        }) == "five");
+  CHECK_THAT(support::message_of<mp::RemoteError>(
+                 [&] { thrown([](int x) { return x == 5 ? throw NotSendable("odd") : x; }); }),
+             ContainsSubstring("NotSendable: odd"));
+  CHECK_THROWS_AS(thrown([](int x) { return x == 5 ? throw 5 : x; }), mp::RemoteError);
+  CHECK_THROWS_AS(thrown([](int x) { return x == 5 ? throw std::bad_alloc() : x; }),
+                  std::bad_alloc);
+  CHECK(pool.map(square, numbers(10)) == squares(10));
+}
+
+TEST_CASE("of several failures the first in order is thrown, after all items have run", "[pool]") {
+  mp::Pool pool(2);
+  static support::Pipe* ran;
+  support::Pipe pipe;
+  ran = &pipe;
+  mp::Pool late(2);  // knows the pipe
+  CHECK(support::message_of<std::runtime_error>([&] {
+          late.map(
+              {.chunksize = 1},
+              [](int x) {
+                ran->tell();
+                return x % 4 == 3 ? throw std::runtime_error(std::to_string(x)) : x;
+              },
+              numbers(20));
+        }) == "3");
+  late.close();
+  late.join();
+  pool.close();
+  pool.join();
+  CHECK(pipe.drain().size() == 20);
+}
+
+TEST_CASE("a killed worker is an exception with signal, pid and items, and the pool goes on",
+          "[pool]") {
+  mp::Pool pool(2);
+  for (int round = 0; round < 10; ++round) {
+    auto const pids = pool.worker_pids();
+    try {
+      pool.map(
+          {.chunksize = 3}, [](int x) { return x == 4 ? support::kill_self(x) : x; }, numbers(20));
+      FAIL("no exception");
+    } catch (mp::WorkerDied const& error) {
+      CHECK(error.signal() == SIGKILL);
+      CHECK(error.exitcode() == -SIGKILL);
+      CHECK(error.pid() > 0);
+      CHECK_THAT(error.what(), ContainsSubstring("Pool.map: worker process") &&
+                                   ContainsSubstring(std::to_string(error.pid())) &&
+                                   ContainsSubstring("was killed by SIGKILL") &&
+                                   ContainsSubstring("items 3 to 5 of 20"));
+    }
+    CHECK(pool.map(square, numbers(20)) == squares(20));
+  }
+}
+
+TEST_CASE("every way for a task to end its process is an exception", "[pool]") {
+  mp::Pool pool(2);
+  auto const exitcode = [&](auto const& f) {
+    try {
+      pool.map({.chunksize = 1}, f, numbers(3));
+    } catch (mp::WorkerDied const& error) {
+      return error.exitcode();
+    }
+    return 12345;
+  };
+  CHECK(exitcode([](int x) { return x == 1 ? (::_exit(0), x) : x; }) == 0);
+  CHECK(exitcode([](int x) { return x == 1 ? (::_exit(3), x) : x; }) == 3);
+  CHECK(exitcode([](int x) { return x == 1 ? (std::exit(4), x) : x; }) == 4);
+  CHECK(exitcode([](int x) { return x == 1 ? (mp::exit(5), x) : x; }) == 5);
+  CHECK(exitcode([](int x) {
+          if (x == 1) {
+            ::close(STDERR_FILENO);
+            std::abort();
+          }
+          return x;
+        }) == -SIGABRT);
+  CHECK(exitcode([](int x) { return x == 1 ? (::raise(SIGSEGV), x) : x; }) == -SIGSEGV);
+  CHECK(pool.map(square, numbers(10)) == squares(10));
+}
+
+TEST_CASE("workers killed while idle are replaced, and nobody notices", "[pool]") {
+  mp::Pool pool(2);
+  for (int round = 0; round < 20; ++round) {
+    for (int const pid : pool.worker_pids()) ::kill(pid, SIGKILL);
+    try {
+      CHECK(pool.map(square, numbers(20)) == squares(20));
+    } catch (mp::WorkerDied const&) {  // it had claimed something by then
+    }
+  }
+  for (;;) {  // the storm is over: soon all is well
+    try {
+      CHECK(pool.map(square, numbers(20)) == squares(20));
+      break;
+    } catch (mp::WorkerDied const&) {
+    }
+  }
+}
+
+TEST_CASE("many threads map at once, more than there are slots", "[pool]") {
+  mp::Pool pool(2);
+  std::atomic<int> good{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 80; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 5; ++i) {
+        if (t % 10 == 0) {
+          try {
+            pool.map([](int x) { return x == 1 ? throw std::range_error("") : x; }, numbers(3));
+          } catch (std::range_error const&) {
+            ++good;
+          }
+        } else if (pool.map(square, numbers(t)) == squares(t)) {
+          ++good;
+        }
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(good == 400);
+}
+
+TEST_CASE("after close there is no more work, and join waits for the end", "[pool]") {
+  mp::Pool pool(2);
+  CHECK_THAT(support::message_of<std::invalid_argument>([&] { pool.join(); }),
+             ContainsSubstring("still running"));
+  pool.close();
+  pool.close();
+  CHECK_THAT(support::message_of<std::invalid_argument>([&] { pool.map(square, numbers(3)); }),
+             ContainsSubstring("Pool.map: the pool is closed"));
+  CHECK_THROWS_AS(pool.map(square, std::vector<int>{}), std::invalid_argument);
+  pool.join();
+  pool.join();
+  CHECK(pool.worker_pids().empty());
+}
+
+TEST_CASE("terminate ends running tasks at once, and their callers hear it", "[pool]") {
+  static support::Pipe* started;
+  support::Pipe pipe;
+  started = &pipe;
+  mp::Pool pool(2);
+  std::atomic<int> cancelled{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 3; ++i) {
+    callers.emplace_back([&] {
+      try {
+        pool.map(
+            {.chunksize = 1},
+            [](int x) {
+              started->tell();
+              for (;;) ::pause();
+              return x;
+            },
+            numbers(10));
+      } catch (mp::CancelledError const&) {
+        ++cancelled;
+      } catch (std::invalid_argument const&) {  // came after the end
+        ++cancelled;
+      }
+    });
+  }
+  started->hear();
+  started->hear();
+  pool.terminate();
+  for (auto& caller : callers) caller.join();
+  CHECK(cancelled == 3);
+  pool.terminate();
+  pool.join();
+  CHECK_THROWS_AS(pool.map(square, numbers(1)), std::invalid_argument);
+}
+
+TEST_CASE("a pool that unwinding destroys does not wait for its tasks", "[pool]") {
+  static support::Pipe* started;
+  support::Pipe pipe;
+  started = &pipe;
+  std::thread caller;
+  try {
+    mp::Pool pool(1);
+    caller = std::thread([&pool] {
+      try {
+        pool.map(
+            [](int) {
+              started->tell();
+              for (;;) ::pause();
+            },
+            numbers(1));
+      } catch (mp::CancelledError const&) {
+      }
+    });
+    started->hear();
+    // The caller is inside map, which is an error on its side; but destruction must not hang.
+    struct Terminated {
+      mp::Pool& pool;
+      std::thread& caller;
+      ~Terminated() {
+        pool.terminate();
+        caller.join();
+      }
+    } const terminated{pool, caller};
+    throw std::runtime_error("unwinds");
+  } catch (std::runtime_error const&) {
+  }
+}
+
+TEST_CASE("a pool can be moved, and the one moved from says so", "[pool]") {
+  mp::Pool first(1);
+  mp::Pool second = std::move(first);
+  CHECK(second.map(square, numbers(3)) == squares(3));
+  CHECK_THAT(support::message_of<std::invalid_argument>([&] { first.map(square, numbers(3)); }),
+             ContainsSubstring("moved from"));
+  first = mp::Pool(2);
+  CHECK(first.map(square, numbers(3)) == squares(3));
+  first = std::move(second);
+  CHECK(first.worker_pids().size() == 1);
+}
+
+TEST_CASE("a pool is of no use to a child, nor harmed by it", "[pool]") {
+  mp::Pool pool(1);
+  mp::Process child([&] {
+    try {
+      pool.map(square, numbers(3));
+    } catch (std::logic_error const&) {
+      mp::exit(7);
+    }
+  });
+  child.start();
+  child.join();
+  CHECK(child.exitcode() == 7);
+  CHECK(pool.map(square, numbers(3)) == squares(3));
+}
+
+TEST_CASE("pools nest, in processes and in tasks", "[pool]") {
+  mp::Pool pool(2);
+  auto const sums = pool.map(
+      [](int n) {
+        mp::Pool inner(2);
+        auto const inner_squares = inner.map(square, numbers(n));
+        return std::accumulate(inner_squares.begin(), inner_squares.end(), 0);
+      },
+      std::vector{3, 4});
+  CHECK(sums == std::vector{5, 14});
+}
+
+TEST_CASE("a worker knows the pool's owner as its parent", "[pool]") {
+  mp::Pool pool(1);
+  auto const parents = pool.map(
+      [](int) {
+        auto const parent = mp::parent_process();
+        return parent && parent->is_alive() && mp::current_process().daemon()
+                   ? static_cast<int>(parent->pid())
+                   : 0;
+      },
+      numbers(1));
+  CHECK(parents == std::vector{static_cast<int>(::getpid())});
+  auto const names = pool.map([](int) { return mp::current_process().name(); }, numbers(1));
+  CHECK_THAT(names[0], ContainsSubstring("PoolWorker-"));
+}
+
+TEST_CASE("when the owner is killed its whole pool is gone", "[pool]") {
+  support::Pipe alive;
+  support::RawChild owner([&] {
+    mp::Pool pool(3);
+    pool.map([](int) {}, numbers(3));
+    alive.tell();
+    for (;;) ::pause();
+    return 0;
+  });
+  CHECK(alive.hear() == '.');
+  owner.kill();
+  owner.wait();
+  CHECK(alive.drain().empty());  // end of file: every process that held the pipe is gone
+}
+
+TEST_CASE("when the nursery is killed nobody hangs", "[pool]") {
+  static support::Pipe* started;
+  support::Pipe pipe;
+  started = &pipe;
+  mp::Pool pool(2);
+  std::atomic<int> broken{0};
+  std::vector<std::thread> callers;
+  for (int i = 0; i < 4; ++i) {
+    callers.emplace_back([&] {
+      try {
+        pool.map(
+            [](int) {
+              started->tell();
+              for (;;) ::pause();
+            },
+            numbers(1));
+      } catch (mp::BrokenProcessPool const&) {
+        ++broken;
+      }
+    });
+  }
+  started->hear();
+  started->hear();
+  for (auto const& process : support::process_group()) {
+    if (process.parent == ::getpid()) ::kill(process.pid, SIGKILL);
+  }
+  for (auto& caller : callers) caller.join();
+  CHECK(broken == 4);
+  CHECK_THAT(support::message_of<mp::BrokenProcessPool>([&] { pool.map(square, numbers(3)); }),
+             ContainsSubstring("Pool.map: the pool is broken, its nursery process was killed"));
+}
+
+TEST_CASE("an idle pool uses no processor time", "[pool]") {
+  mp::Pool pool(2);
+  pool.map(square, numbers(100));
+  auto const ticks = [&] {
+    long total = 0;
+    for (auto const& process : support::process_group()) {
+      std::ifstream file("/proc/" + std::to_string(process.pid) + "/schedstat");
+      long nanoseconds = 0;
+      file >> nanoseconds;
+      total += nanoseconds;
+    }
+    return total;
+  };
+  long before = ticks();
+  int quiet = 0;  // looks in a row that found nothing used, ~0.2 s apart
+  for (int look = 0; look < 50 && quiet < 3; ++look) {
+    ::poll(nullptr, 0, 200);
+    long const now = ticks();
+    quiet = now == before ? quiet + 1 : 0;
+    before = now;
+  }
+  CHECK(quiet == 3);
+}
+
+TEST_CASE("a pool holds a handful of descriptors, whatever its size", "[pool]") {
+  auto const before = support::open_fds();
+  mp::Pool pool(16);
+  CHECK(support::open_fds() <= before + 4);
+}
+
+TEST_CASE("a hundred pools one after the other leave nothing", "[pool]") {
+  auto const before = support::open_fds();
+  for (int i = 0; i < 100; ++i) {
+    mp::Pool pool(2);
+    REQUIRE(pool.map(square, numbers(3)) == squares(3));
+  }
+  CHECK(support::open_fds() == before);
+}

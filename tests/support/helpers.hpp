@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: BSL-1.0
+// Small tools that several tests need.
+#pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdlib>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+#include <multiprocessing/os/fd.hpp>
+
+namespace support {
+
+/// The text of the exception that `action` throws as `Expected`; "nothing" when it throws none.
+template <class Expected, class Action>
+std::string message_of(Action const& action) {
+  try {
+    action();
+  } catch (Expected const& error) {
+    return error.what();
+  }
+  return "nothing";
+}
+
+/// A kernel pipe: the plainest way to order what happens in two processes.
+struct Pipe {
+  multiprocessing::os::Fd reader;
+  multiprocessing::os::Fd writer;
+
+  Pipe() {
+    int fds[2];
+    if (::pipe(fds) != 0) std::abort();
+    reader = multiprocessing::os::Fd(fds[0]);
+    writer = multiprocessing::os::Fd(fds[1]);
+  }
+
+  void tell(char what = '.') const {
+    if (::write(writer.get(), &what, 1) != 1) std::abort();
+  }
+  /// Blocks until told; '\0' when nobody can tell any more.
+  char hear() const {
+    char what = '\0';
+    if (::read(reader.get(), &what, 1) < 0) std::abort();
+    return what;
+  }
+  /// Everything up to the end of file. Closes the writer first.
+  std::string drain() {
+    writer.reset();
+    std::string text;
+    char buffer[256];
+    for (ssize_t n; (n = ::read(reader.get(), buffer, sizeof buffer)) > 0;) {
+      text.append(buffer, static_cast<std::size_t>(n));
+    }
+    return text;
+  }
+};
+
+/// A bare child, made without the library: runs `body` and exits with what it returns, or 0.
+class RawChild {
+ public:
+  template <class Body>
+  explicit RawChild(Body const& body) : pid_(::fork()) {
+    if (pid_ != 0) return;
+    if constexpr (std::is_void_v<decltype(body())>) {
+      body();
+      ::_exit(0);
+    } else {
+      ::_exit(body());
+    }
+  }
+  RawChild(RawChild const&) = delete;
+  RawChild& operator=(RawChild const&) = delete;
+  ~RawChild() {
+    if (pid_ > 0) {
+      ::kill(pid_, SIGKILL);
+      wait();
+    }
+  }
+
+  pid_t pid() const { return pid_; }
+  void kill() const { ::kill(pid_, SIGKILL); }
+
+  /// The wait status.
+  int wait() {
+    int status = 0;
+    ::waitpid(std::exchange(pid_, -1), &status, 0);
+    return status;
+  }
+
+ private:
+  pid_t pid_;
+};
+
+/// Runs `body` in a bare child with stderr going into a string.
+template <class Body>
+std::pair<std::string, int> stderr_of(Body const& body) {
+  Pipe pipe;
+  RawChild child([&] {
+    ::dup2(pipe.writer.get(), STDERR_FILENO);
+    return body();
+  });
+  auto text = pipe.drain();
+  return {std::move(text), child.wait()};
+}
+
+/// An environment variable as a number: how long stress tests run.
+inline long setting(char const* name, long fallback) {
+  char const* const text = std::getenv(name);
+  return text != nullptr ? std::atol(text) : fallback;
+}
+
+}  // namespace support
