@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/errors.hpp>
+
 #include <csignal>
 #include <type_traits>
-
-#include <multiprocessing/errors.hpp>
 
 #include "support/catch.hpp"
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/pool.hpp>
+
 #include <poll.h>
 
 #include <algorithm>
@@ -12,7 +14,6 @@
 #include <thread>
 #include <vector>
 
-#include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
 
 #include "support/catch.hpp"

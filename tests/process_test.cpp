@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/process.hpp>
+
 #include <poll.h>
 
 #include <atomic>
@@ -10,8 +12,6 @@
 #include <stdexcept>
 #include <thread>
 #include <vector>
-
-#include <multiprocessing/process.hpp>
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <limits>
-
 #include <multiprocessing/base/deadline.hpp>
+
+#include <limits>
 
 #include "../support/catch.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <stdexcept>
-
 #include <multiprocessing/base/scope_guard.hpp>
+
+#include <stdexcept>
 
 #include "../support/catch.hpp"
 

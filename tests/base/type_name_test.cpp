@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <stdexcept>
-
 #include <multiprocessing/base/type_name.hpp>
+
+#include <stdexcept>
 
 #include "../support/catch.hpp"
 

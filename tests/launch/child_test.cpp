@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/launch/child.hpp>
+
 #include <atomic>
 #include <csignal>
 #include <thread>
 #include <vector>
-
-#include <multiprocessing/launch/child.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

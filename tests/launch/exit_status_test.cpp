@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <sstream>
-
 #include <multiprocessing/launch/exit_status.hpp>
+
+#include <sstream>
 
 #include "../support/catch.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <stdexcept>
-
 #include <multiprocessing/launch/fork_child.hpp>
+
+#include <stdexcept>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+
 #include <multiprocessing/launch/nursery.hpp>
 
 #include "../support/catch.hpp"

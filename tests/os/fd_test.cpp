@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <fcntl.h>
-
 #include <multiprocessing/os/fd.hpp>
+
+#include <fcntl.h>
 
 #include "../support/catch.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <thread>
-
 #include <multiprocessing/os/futex.hpp>
+
+#include <thread>
 
 #include "../support/catch.hpp"
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/os/mapping.hpp>
+
 #include <multiprocessing/os/memfd.hpp>
 
 #include "../support/catch.hpp"

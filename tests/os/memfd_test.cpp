@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <sys/stat.h>
-
 #include <multiprocessing/os/memfd.hpp>
+
+#include <sys/stat.h>
 
 #include "../support/catch.hpp"
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/os/module.hpp>
+
 #include <cstdlib>
 #include <vector>
-
-#include <multiprocessing/os/module.hpp>
 
 #include "../support/catch.hpp"
 

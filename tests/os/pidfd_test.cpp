@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/os/pidfd.hpp>
+
 #include <multiprocessing/os/poll.hpp>
 
 #include "../support/catch.hpp"

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+
 #include <multiprocessing/os/poll.hpp>
 
 #include "../support/catch.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/os/process.hpp>
+
 #include <cstdio>
 #include <string>
-
-#include <multiprocessing/os/process.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/os/robust_mutex.hpp>
+
 #include <new>
 
 #include <multiprocessing/os/mapping.hpp>
 #include <multiprocessing/os/memfd.hpp>
-#include <multiprocessing/os/robust_mutex.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

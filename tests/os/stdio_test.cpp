@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <string>
-
 #include <multiprocessing/os/stdio.hpp>
+
+#include <string>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/shm/private_arena.hpp>
+
 #include <sys/stat.h>
 
 #include <random>
 #include <vector>
-
-#include <multiprocessing/shm/private_arena.hpp>
 
 #include "../support/catch.hpp"
 

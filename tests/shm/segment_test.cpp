@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <sys/resource.h>
-
 #include <multiprocessing/shm/segment.hpp>
+
+#include <sys/resource.h>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

@@ -6,7 +6,9 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -63,7 +65,7 @@ struct Pipe {
 class RawChild {
  public:
   template <class Body>
-  explicit RawChild(Body const& body) : pid_(::fork()) {
+  explicit RawChild(Body const& body) : pid_(flush_and_fork()) {
     if (pid_ != 0) return;
     if constexpr (std::is_void_v<decltype(body())>) {
       body();
@@ -92,6 +94,12 @@ class RawChild {
   }
 
  private:
+  static pid_t flush_and_fork() {
+    std::cout.flush();
+    std::fflush(stdout);
+    return ::fork();
+  }
+
   pid_t pid_;
 };
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+
 #include <multiprocessing/sync/adaptive_spin.hpp>
 
 #include "../support/catch.hpp"

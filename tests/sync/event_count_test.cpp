@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/sync/event_count.hpp>
+
 #include <memory>
 #include <new>
 #include <thread>
 #include <vector>
 
 #include <multiprocessing/shm/segment.hpp>
-#include <multiprocessing/sync/event_count.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

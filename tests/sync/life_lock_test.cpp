@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/sync/life_lock.hpp>
+
 #include <new>
 
 #include <multiprocessing/shm/segment.hpp>
-#include <multiprocessing/sync/life_lock.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/wire/archive.hpp>
+
 #include <cstdint>
 #include <string_view>
-
-#include <multiprocessing/wire/archive.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

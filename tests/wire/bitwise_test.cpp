@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/wire/bitwise.hpp>
+
 #include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
 #include <vector>
-
-#include <multiprocessing/wire/bitwise.hpp>
 
 #include "../support/catch.hpp"
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/wire/callable.hpp>
+
 #include <sys/mman.h>
 
 #include <cstdlib>
 #include <functional>
 #include <string>
-
-#include <multiprocessing/wire/callable.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/wire/exception.hpp>
+
 #include <csignal>
 #include <future>
-
-#include <multiprocessing/wire/exception.hpp>
 
 #include "../support/catch.hpp"
 

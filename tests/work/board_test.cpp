@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/board.hpp>
+
 #include <atomic>
 #include <memory>
 #include <new>
 #include <thread>
 #include <vector>
-
-#include <multiprocessing/work/board.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/crew.hpp>
+
 #include <sys/resource.h>
 
 #include <algorithm>
 #include <csignal>
-
-#include <multiprocessing/work/crew.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

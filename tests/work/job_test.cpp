@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/job.hpp>
+
 #include <sys/stat.h>
 
-#include <multiprocessing/work/job.hpp>
 #include <multiprocessing/work/map.hpp>
 
 #include "../support/catch.hpp"

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/map.hpp>
+
 #include <deque>
 #include <list>
 #include <memory>
 #include <string>
-
-#include <multiprocessing/work/map.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

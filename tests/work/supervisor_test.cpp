@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/supervisor.hpp>
+
 #include <atomic>
 #include <csignal>
 #include <thread>
 
 #include <multiprocessing/work/map.hpp>
-#include <multiprocessing/work/supervisor.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

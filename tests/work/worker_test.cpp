@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/worker.hpp>
+
 #include <new>
 #include <stdexcept>
-
-#include <multiprocessing/work/worker.hpp>
 
 #include "../support/catch.hpp"
 

@@ -156,9 +156,9 @@ class Crew {
                            std::to_string(owner_.pid) + "; make one in the process that uses it");
   }
 
+  /// REQUIRES: it is dead, or dying: its life lock goes first.
   std::string describe_nursery() const {
-    auto const status = nursery_.process->poll();
-    return status ? status->to_string() : "has ended";
+    return nursery_.process->wait_until(base::Deadline::never())->to_string();
   }
 
   // constant after construction
