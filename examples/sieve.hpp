@@ -216,7 +216,7 @@ inline Primes primes_in(std::span<std::uint8_t const> sieved, std::uint64_t firs
 /// The primes in [begin, end).
 inline Primes primes_between(std::uint64_t begin, std::uint64_t end, Segment& segment) {
   Primes primes;
-  for (std::uint64_t const small : {2, 3, 5}) {
+  for (auto const small : std::array<std::uint64_t, 3>{2, 3, 5}) {
     if (begin <= small && small < end) primes.add(small);
   }
   auto const last_byte = (end + 29) / 30;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: use of deleted function
+// expect: deleted
 #include <multiprocessing.hpp>
 
 void use(multiprocessing::Pool& pool) {

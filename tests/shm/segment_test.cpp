@@ -28,6 +28,7 @@ TEST_CASE("a segment that is attached to shows what its creator wrote", "[segmen
 }
 
 TEST_CASE("a segment takes less where it can not get what it wants", "[segment]") {
+  if (support::kSanitized) return;  // can not run within a limit of addresses
   support::RawChild child([] {
     rlimit const limit{std::uint64_t{8} << 30, std::uint64_t{8} << 30};
     ::setrlimit(RLIMIT_AS, &limit);
@@ -41,6 +42,23 @@ TEST_CASE("a segment takes less where it can not get what it wants", "[segment]"
   CHECK(WEXITSTATUS(child.wait()) == 0);
   CHECK_THROWS_AS(Segment("test", std::uint64_t{1} << 60, std::uint64_t{1} << 59),
                   std::system_error);
+}
+
+TEST_CASE("a limit on file sizes makes a segment smaller, or an exception, never a signal",
+          "[segment]") {
+  for (bool const enough : {true, false}) {
+    support::RawChild child([=] {
+      rlimit const limit{kMegabyte, kMegabyte};
+      ::setrlimit(RLIMIT_FSIZE, &limit);
+      try {
+        Segment const segment("test", std::uint64_t{1} << 30, enough ? 4096 : 2 * kMegabyte);
+        return segment.size() == kMegabyte && enough ? 0 : 1;
+      } catch (std::system_error const& error) {
+        return error.code() == std::errc::file_too_large && !enough ? 0 : 2;
+      }
+    });
+    CHECK(child.wait() == 0);
+  }
 }
 
 TEST_CASE("what is no segment, or a damaged one, is refused with the reason", "[segment]") {

@@ -17,6 +17,13 @@
 
 namespace support {
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/// Every access is several instructions and addresses are taken in terabytes.
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 /// The text of the exception that `action` throws as `Expected`; "nothing" when it throws none.
 template <class Expected, class Action>
 std::string message_of(Action const& action) {

@@ -43,7 +43,7 @@ static_assert(!wire::Sendable<int> && !wire::Sendable<int*>);
 }  // namespace
 
 TEST_CASE("functions, lambdas and function objects work after the journey", "[callable]") {
-  int const n = 10;
+  int n = 10;
   CHECK(sent(&square)(5) == 25);
   CHECK(sent(&cube)(2) == 8);
   CHECK(sent([](int x) { return x + 1; })(1) == 2);

@@ -102,7 +102,7 @@ TEST_CASE_METHOD(CrewFixture, "results larger than what is committed at a time",
 }
 
 TEST_CASE_METHOD(CrewFixture, "callables of every kind", "[map]") {
-  int const n = 10;
+  int n = 10;
   std::vector const items{1, 2};
   CHECK(run([n](int x) { return x + n; }, items) == std::vector{11, 12});
   CHECK(run([](int& x) { return x *= 2; }, items) == std::vector{2, 4});

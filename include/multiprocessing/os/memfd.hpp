@@ -4,12 +4,14 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <new>
 
 #include <multiprocessing/os/fd.hpp>
@@ -22,6 +24,14 @@ inline Fd create_memfd(char const* label) {
   Fd fd(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) throw_errno("memfd_create", label);
   return fd;
+}
+
+/// The largest size a file of this process may have (RLIMIT_FSIZE): beyond, the kernel would not
+/// only refuse but send SIGXFSZ.
+inline std::uint64_t largest_file_size() noexcept {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
+  return limit.rlim_cur;
 }
 
 /// Sets the size and forbids to shrink it, so that no holder can turn another's access into SIGBUS.

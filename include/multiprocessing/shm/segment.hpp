@@ -10,8 +10,10 @@
 
 #include <sys/stat.h>
 
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <system_error>
 #include <type_traits>
 #include <utility>
@@ -59,8 +61,8 @@ class Segment {
   static constexpr std::uint64_t kHeaderSize = base::kCacheLine;
   static_assert(sizeof(SegmentHeader) <= kHeaderSize);
 
-  /// Reserves `wanted` bytes of addresses, or by halves less where a limit (RLIMIT_AS, an
-  /// instrumented run) forbids so many, but at least `minimum`.
+  /// Reserves `wanted` bytes of addresses, or by halves less where a limit (RLIMIT_AS,
+  /// RLIMIT_FSIZE, an instrumented run) forbids so many, but at least `minimum`.
   /// Throws: std::system_error, std::bad_alloc.
   Segment(char const* label, std::uint64_t wanted, std::uint64_t minimum)
       : fd_(os::create_memfd(label)), mapping_(reserve(fd_, wanted, minimum)) {
@@ -98,7 +100,10 @@ class Segment {
   Segment(os::Fd fd, os::Mapping mapping) : fd_(std::move(fd)), mapping_(std::move(mapping)) {}
 
   static os::Mapping reserve(os::Fd const& fd, std::uint64_t wanted, std::uint64_t minimum) {
-    for (auto size = wanted;; size /= 2) {
+    auto size = wanted;
+    while (size > os::largest_file_size()) size /= 2;
+    if (size < minimum) os::throw_error(EFBIG, "Segment", "RLIMIT_FSIZE");
+    for (;; size /= 2) {
       try {
         return os::Mapping(fd, size);
       } catch (std::system_error const&) {

@@ -85,6 +85,9 @@ struct ChunkResult {
 /// Room for what has no size in advance: encoded results and exceptions. A worker takes its piece
 /// with one addition; what a dead worker had taken is wasted until the job ends, nothing else.
 struct ResultLog {
+  /// Pages committed at a time: few system calls for small results, little waste.
+  static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
+
   shm::Range room;
   std::atomic<std::uint64_t> taken{0};
   std::atomic<std::uint64_t> committed{0};  ///< pages are there below this
@@ -105,9 +108,14 @@ struct ResultLog {
     return {room.offset + begin, size};
   }
 
- private:
-  // Pages committed at a time: few system calls for small results, little waste.
-  static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
+  /// Gives the memory back, but for the first step: the next job in this room is likely small.
+  /// Returns how much keeps its pages. REQUIRES: nobody uses it any more.
+  std::uint64_t trim(shm::Segment const& segment) const noexcept {
+    std::uint64_t const ready = committed.load(std::memory_order_relaxed);
+    if (ready <= kStep) return ready;
+    segment.discard({room.offset + kStep, ready - kStep});
+    return kStep;
+  }
 };
 
 /// Written by the owner before the job is published, constant after that, except for `log`.

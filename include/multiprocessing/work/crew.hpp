@@ -5,6 +5,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <condition_variable>
 #include <cstdint>
@@ -36,8 +37,7 @@ class Crew {
         segment_("multiprocessing-pool", kReservation, kSmallestReservation),
         board_(make_board(segment_)),
         words_(segment_, part(kWordsBegin, kPayloadBegin), segment_.size()),
-        payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
-        logs_(segment_, part(kLogsBegin, kParts), segment_.size()) {
+        payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm) {
     os::Fd const ready = os::create_eventfd();
     auto who = launch::new_child_identity();
     who->name = "PoolNursery-" + who->number;
@@ -124,17 +124,15 @@ class Crew {
   friend class Job;
 
   // Addresses are free, pages come as they are used: room for any job a machine can hold.
-  static constexpr std::uint64_t kReservation = std::uint64_t{1} << 40;
+  static constexpr std::uint64_t kReservation = std::uint64_t{1} << 43;
   static constexpr std::uint64_t kSmallestReservation = std::uint64_t{64} << 20;
   // Of the payload this much keeps its pages, so that small jobs need no system call for memory.
   static constexpr std::uint64_t kWarm = std::uint64_t{4} << 20;
-  // No job's log needs more than any machine's memory; several jobs must find room.
-  static constexpr std::uint64_t kLongestLog = std::uint64_t{64} << 30;
-  // The reservation in 64ths: board and words | payload | logs.
-  static constexpr std::uint64_t kParts = 64;
+  // The reservation in 128ths: board and words | payload | a log for each slot.
+  static constexpr std::uint64_t kParts = 128;
   static constexpr std::uint64_t kWordsBegin = 0;
   static constexpr std::uint64_t kPayloadBegin = 2;
-  static constexpr std::uint64_t kLogsBegin = 32;
+  static constexpr std::uint64_t kLogsBegin = kParts - Board::kSlots;
 
   static constexpr shm::Offset kBoard = shm::Segment::kHeaderSize;
   static constexpr shm::Offset kBoardEnd = shm::round_up(kBoard + sizeof(Board), base::kCacheLine);
@@ -148,6 +146,11 @@ class Crew {
     std::uint64_t const unit = segment_.size() / kParts;
     std::uint64_t const from = begin == 0 ? kBoardEnd : begin * unit;
     return {from, end * unit - from};
+  }
+
+  /// Where the job in slot `index` keeps what has no size in advance.
+  shm::Range log_of(std::size_t index) const noexcept {
+    return part(kLogsBegin + index, kLogsBegin + index + 1);
   }
 
   void require_owner(char const* call) const {
@@ -173,10 +176,10 @@ class Crew {
   // guarded by mutex_
   shm::PrivateArena words_;  // chunk words and nothing else, ever: a late reader finds a generation
   shm::PrivateArena payload_;
-  shm::PrivateArena logs_;
   std::uint32_t last_generation_ = 0;
   std::uint64_t last_sequence_ = 0;
   std::uint64_t used_slots_ = 0;
+  std::array<std::uint64_t, Board::kSlots> log_ready_{};  // of each slot's log, what has pages
 };
 
 }  // namespace multiprocessing::work

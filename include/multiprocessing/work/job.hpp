@@ -69,7 +69,6 @@ class Job {
     record_->input_table = place(table_bytes());
     record_->input = place(sizes.input_bytes);
     record_->results = place(sizes.result_bytes);
-    record_->log.room = log_;
   }
   Job(Job const&) = delete;
   Job& operator=(Job const&) = delete;
@@ -130,7 +129,6 @@ class Job {
     try {
       payload_ = crew_.payload_.allocate(payload);
       words_ = crew_.words_.allocate(sizes_.chunks() * sizeof(AtomicChunkWord));
-      log_ = crew_.logs_.reserve(std::min(crew_.logs_.largest() / 2, Crew::kLongestLog));
     } catch (...) {
       release();
       throw;
@@ -140,11 +138,6 @@ class Job {
   /// REQUIRES: crew_.mutex_ is held; no process uses the job.
   void release() {
     if (abandoned_) return;  // a dying worker may still write there
-    if (record_ != nullptr) {
-      auto const touched = record_->log.committed.load(std::memory_order_relaxed);
-      if (touched != 0) crew_.segment_.discard({log_.offset, touched});
-    }
-    if (log_.size != 0) crew_.logs_.release(log_);
     if (words_.size != 0) crew_.words_.release(words_);
     if (payload_.size != 0) crew_.payload_.release(payload_);
   }
@@ -156,6 +149,8 @@ class Job {
     crew_.require_open(call_);
     auto const index = static_cast<std::size_t>(std::countr_one(crew_.used_slots_));
     crew_.used_slots_ |= std::uint64_t{1} << index;
+    record_->log.room = crew_.log_of(index);
+    record_->log.committed.store(crew_.log_ready_[index], std::memory_order_relaxed);
     if (++crew_.last_generation_ == 0) ++crew_.last_generation_;
     generation_ = crew_.last_generation_;
 
@@ -183,6 +178,7 @@ class Job {
   void retire() {
     if (abandoned_) return;
     auto const index = static_cast<std::size_t>(slot_ - crew_.board_->slots);
+    crew_.log_ready_[index] = record_->log.trim(crew_.segment_);
     crew_.board_->active.fetch_and(~(std::uint64_t{1} << index));
     slot_->generation.store(0);
     crew_.used_slots_ &= ~(std::uint64_t{1} << index);
@@ -238,7 +234,6 @@ class Job {
   JobSizes sizes_;
   shm::Range payload_;
   shm::Range words_;
-  shm::Range log_;
   JobRecord* record_ = nullptr;
   JobSlot* slot_ = nullptr;  // null until published
   std::uint32_t generation_ = 0;
