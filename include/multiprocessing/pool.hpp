@@ -21,11 +21,13 @@
 
 namespace multiprocessing {
 
+/// Python: the arguments of multiprocessing.pool.Pool.
 struct PoolOptions {
   /// How many workers; by default one per processor that this process may use.
   std::optional<int> processes = std::nullopt;
 };
 
+/// Python: the optional arguments of multiprocessing.pool.Pool.map.
 struct MapOptions {
   /// Items a worker takes at a time; by default a quarter of its fair share.
   std::optional<std::int64_t> chunksize = std::nullopt;
@@ -63,12 +65,15 @@ class Pool {
 
   /// f(item) for every item of `items`, in order: a std::vector of what f returns, nothing if f
   /// returns nothing. Runs f in the workers, on copies of the items.
-  /// Blocks: until all items are done, also when one of them fails.
-  /// Throws: the exception of the first item that failed, as itself where its type is a standard
-  /// one or this library's, else RemoteError; WorkerDied; CancelledError, when another thread
-  /// terminates the pool; std::invalid_argument once closed; BrokenProcessPool; std::bad_alloc.
-  /// What the range itself throws passes through, and no item has run then.
-  /// Python: multiprocessing.pool.Pool.map
+  /// Blocks: until all chunks are done, also when an item fails: that skips the rest of its chunk.
+  /// Throws: what the first failed item (in their order) threw, as itself where its type is one of
+  /// <stdexcept> or <new>, a bad_cast, bad_typeid, bad_function_call, bad_..._access, a
+  /// system_error of the system's or the generic category, or this library's; else RemoteError.
+  /// WorkerDied for the items of a worker that died. CancelledError when another thread terminates
+  /// the pool. std::invalid_argument once closed, or for a chunksize below 1; std::length_error for
+  /// 2^32 chunks; BrokenProcessPool; std::bad_alloc; Error when f lies in no module that workers
+  /// have. What the range itself throws passes through, and no item has run then. Python:
+  /// multiprocessing.pool.Pool.map; differs: Python throws the failure that came first.
   template <class F, std::ranges::input_range Items>
   auto map(F const& f, Items&& items) {
     return map({}, f, std::forward<Items>(items));
@@ -93,7 +98,9 @@ class Pool {
   void join() { crew("Pool.join").join("Pool.join"); }
 
   /// Process ids of the workers that run now. A pid may be stale by the time it is read.
-  std::vector<int> worker_pids() const { return crew("Pool.worker_pids").worker_pids(); }
+  std::vector<int> worker_pids() const {
+    return crew("Pool.worker_pids").worker_pids("Pool.worker_pids");
+  }
 
  private:
   static int count(PoolOptions const& options) {

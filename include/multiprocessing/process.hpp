@@ -28,6 +28,7 @@
 
 namespace multiprocessing {
 
+/// Python: the keyword arguments of multiprocessing.Process.
 struct ProcessOptions {
   /// By default "Process-1", and "Process-1:2" for the second child of that one.
   std::string name = {};
@@ -35,15 +36,26 @@ struct ProcessOptions {
   std::optional<bool> daemon = std::nullopt;
 };
 
+class Process;
+
+namespace process_detail {
+/// What may stand first among a Process's arguments and is not itself a Process or its options.
+template <class F>
+concept Target = !std::same_as<std::remove_cvref_t<F>, Process> &&
+                 !std::same_as<std::remove_cvref_t<F>, ProcessOptions>;
+}  // namespace process_detail
+
 /// A child process that runs a function. The object is a handle: it may be moved, and dropped while
 /// the process runs. A process that was started is, when its parent ends normally, joined, or
 /// terminated if it is a daemon.
 ///
-/// Threads: safe. Processes: a process can be started, joined and signalled by its creator only;
-/// elsewhere that is std::logic_error. After close() every call is std::invalid_argument.
-/// Fork: the child is a copy of the parent with the calling thread only; what other threads had
-/// locked stays locked in it. Signal handlers and mask are reset, standard input is empty.
-/// Python: multiprocessing.Process
+/// Threads: safe. Processes: all but the name is for the creator only; elsewhere a call throws
+/// std::logic_error. After close() every call but close() and printing throws
+/// std::invalid_argument. Fork: the child is a copy of the parent with the calling thread only;
+/// what other threads had locked stays locked in it. It inherits signal handlers and mask; standard
+/// input is empty. Peer death: the child's death ends every wait for it. A child survives its
+/// parent's. Throws: every call, std::invalid_argument on an object that was moved from. Python:
+/// multiprocessing.Process; differs: name and daemon are set at construction only.
 class Process {
  public:
   /// Will run `f(args...)`, on copies of both that are made now. What f returns is ignored.
@@ -85,16 +97,20 @@ class Process {
   [[nodiscard]] bool join_for(std::chrono::duration<Rep, Period> timeout) {
     return join_by(base::Deadline::after(timeout));
   }
+  /// Blocks: at most until `when`. Whether the process has ended.
   [[nodiscard]] bool join_until(std::chrono::steady_clock::time_point when) {
     return join_by(base::Deadline::at(when));
   }
 
+  /// As it was given, or made, at construction.
   std::string const& name() const { return open("name").who().name; }
+  /// Whether it is terminated when its parent ends.
   bool daemon() const { return open("daemon").who().daemon; }
 
   /// nullopt before start; stays the same after the end.
   std::optional<pid_t> pid() const { return record().pid(); }
 
+  /// Started, and not ended yet.
   bool is_alive() const {
     return observe([](launch::ProcessRecord& record) { return record.is_alive(); });
   }
@@ -104,6 +120,7 @@ class Process {
     auto const status = exit_status();
     return status ? std::optional(status->exitcode()) : std::nullopt;
   }
+  /// How it ended; nullopt before its end.
   std::optional<ExitStatus> exit_status() const {
     return observe([](launch::ProcessRecord& record) { return record.exit_status(); });
   }
@@ -123,14 +140,11 @@ class Process {
   /// Throws: std::invalid_argument while the process runs.
   void close() { record().close(); }
 
+  /// "<Process name='W1' stopped pid=7 exited with code 0 daemon>", at any time and anywhere.
   friend std::ostream& operator<<(std::ostream& out, Process const& process) {
     auto& record = process.record();
-    out << "<Process name='" << record.who().name << "' " << record.state();
-    if (record.state() != "closed") {
-      if (auto const pid = record.pid()) out << " pid=" << *pid;
-      if (auto const status = record.exit_status()) out << " " << *status;
-    }
-    return out << (record.who().daemon ? " daemon>" : ">");
+    return out << "<Process name='" << record.who().name << "' " << record.describe()
+               << (record.who().daemon ? " daemon>" : ">");
   }
 
  private:
@@ -165,12 +179,15 @@ class Process {
 };
 
 /// The process that this one was started by; it may have ended.
-/// Python: multiprocessing.parent_process
+/// Threads: safe. Processes: the one that asked for it. Peer death: ends join() and join_for().
+/// Python: what multiprocessing.parent_process returns
 class ParentProcess {
  public:
+  /// Both as they were when this process was started.
   pid_t pid() const noexcept { return who_->parent_pid; }
   std::string const& name() const noexcept { return who_->parent_name; }
 
+  /// Started, and not ended yet.
   bool is_alive() const { return !join_until(base::Deadline::after(std::chrono::seconds(0))); }
 
   /// Blocks: until the parent has ended.
@@ -185,34 +202,27 @@ class ParentProcess {
  private:
   friend std::optional<ParentProcess> parent_process();
 
-  explicit ParentProcess(std::shared_ptr<launch::Identity> who)
-      : who_(std::move(who)), pidfd_(who_->parent_pidfd) {
-    if (pidfd_ != nullptr || ::getppid() != who_->parent_pid) return;
-    auto pidfd = std::make_shared<os::Fd>(os::open_pidfd(who_->parent_pid));
-    // Still our parent after the open: so it is the parent that was opened.
-    if (::getppid() == who_->parent_pid) pidfd_ = std::move(pidfd);
-  }
+  explicit ParentProcess(launch::Identity const& who)
+      : who_(&who), pidfd_(launch::open_parent(who)) {}
 
   bool join_until(base::Deadline deadline) const {
     return pidfd_ == nullptr || os::poll_readable(pidfd_->get(), deadline);
   }
 
-  std::shared_ptr<launch::Identity> who_;
+  launch::Identity const* who_;
   std::shared_ptr<os::Fd const> pidfd_;  // null: it has ended
 };
 
 /// A handle to the calling process; "MainProcess" where this library did not start it.
 /// Python: multiprocessing.current_process
-inline Process current_process() {
-  return Process(std::make_shared<launch::ProcessRecord>(launch::identity()));
-}
+inline Process current_process() { return Process(launch::ProcessRecord::of_this_process()); }
 
 /// nullopt in a process that this library did not start. In a pool's worker, the pool's owner.
 /// Python: multiprocessing.parent_process
 inline std::optional<ParentProcess> parent_process() {
-  auto who = launch::identity();
-  if (who->parent_pid == 0) return std::nullopt;
-  return ParentProcess(std::move(who));
+  auto& who = launch::identity();
+  if (who.parent_pid == 0) return std::nullopt;
+  return ParentProcess(who);
 }
 
 /// Handles to the children of this process that run; reaps those that have ended.
@@ -233,7 +243,7 @@ inline int cpu_count() noexcept { return os::logical_processors(); }
 /// exception that is not a std::exception; elsewhere this is std::exit.
 /// Python: sys.exit
 [[noreturn]] inline void exit(int code) {
-  if (launch::identity()->parent_pid == 0) std::exit(code);
+  if (launch::identity().parent_pid == 0) std::exit(code);
   throw launch::ExitRequest{code};
 }
 

@@ -45,8 +45,8 @@ class Scene {
   }
 
   pid_t worker() const {
-    while (crew_.worker_pids().empty()) std::this_thread::yield();
-    return crew_.worker_pids().front();
+    while (crew_.worker_pids("test").empty()) std::this_thread::yield();
+    return crew_.worker_pids("test").front();
   }
   pid_t nursery() const {
     for (auto const& process : support::process_group()) {

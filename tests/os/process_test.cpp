@@ -55,16 +55,3 @@ TEST_CASE("a child whose parent has died before the binding dies of it", "[proce
   CHECK(WIFSIGNALED(status));
   CHECK(WTERMSIG(status) == SIGKILL);
 }
-
-TEST_CASE("closed standard input reads as empty, also what was read ahead", "[process]") {
-  support::Pipe input;
-  for (char const c : std::string("one\ntwo\n")) input.tell(c);
-  support::RawChild child([&] {
-    ::dup2(input.reader.get(), STDIN_FILENO);
-    char line[16];
-    if (std::fgets(line, sizeof line, stdin) == nullptr) return 1;
-    os::close_standard_input();
-    return std::fgets(line, sizeof line, stdin) == nullptr ? 0 : 2;
-  });
-  CHECK(WEXITSTATUS(child.wait()) == 0);
-}

@@ -29,3 +29,16 @@ TEST_CASE("what is written to stderr arrives whole and at once", "[stdio]") {
   });
   CHECK(written == text);
 }
+
+TEST_CASE("closed standard input reads as empty, also what was read ahead", "[process]") {
+  support::Pipe input;
+  for (char const c : std::string("one\ntwo\n")) input.tell(c);
+  support::RawChild child([&] {
+    ::dup2(input.reader.get(), STDIN_FILENO);
+    char line[16];
+    if (std::fgets(line, sizeof line, stdin) == nullptr) return 1;
+    os::replace_standard_input(os::open_null());
+    return std::fgets(line, sizeof line, stdin) == nullptr ? 0 : 2;
+  });
+  CHECK(WEXITSTATUS(child.wait()) == 0);
+}

@@ -21,19 +21,19 @@ void close_and_join(Crew& crew) {
 
 TEST_CASE("a crew has as many workers as asked for, and none after the join", "[crew]") {
   Crew crew(3);
-  auto const pids = crew.worker_pids();
+  auto const pids = crew.worker_pids("test");
   CHECK(pids.size() == 3);
   for (int const pid : pids) CHECK(::kill(pid, 0) == 0);
   close_and_join(crew);
-  CHECK(crew.worker_pids().empty());
+  CHECK(crew.worker_pids("test").empty());
 }
 
 TEST_CASE("a dead worker is replaced", "[crew]") {
   Crew crew(2);
-  auto const before = crew.worker_pids();
+  auto const before = crew.worker_pids("test");
   ::kill(before[0], SIGKILL);
   for (;;) {
-    auto const now = crew.worker_pids();
+    auto const now = crew.worker_pids("test");
     if (now.size() == 2 && std::find(now.begin(), now.end(), before[0]) == now.end()) break;
   }
   close_and_join(crew);
@@ -41,7 +41,7 @@ TEST_CASE("a dead worker is replaced", "[crew]") {
 
 TEST_CASE("a crew whose nursery is killed says that it is broken", "[crew]") {
   Crew crew(1);
-  auto const worker = crew.worker_pids()[0];
+  auto const worker = crew.worker_pids("test")[0];
   // the worker's parent is the nursery
   std::string const stat_path = "/proc/" + std::to_string(worker) + "/stat";
   std::FILE* const file = std::fopen(stat_path.c_str(), "r");

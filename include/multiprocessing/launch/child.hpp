@@ -4,6 +4,8 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <utility>
@@ -20,6 +22,15 @@ class Child {
  public:
   Child(pid_t pid, os::Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
 
+  /// A child that ended, and was reaped by another part of the program, before it had a pidfd.
+  static std::unique_ptr<Child> reaped_elsewhere(pid_t pid) {
+    auto readable = os::create_eventfd();
+    os::signal_eventfd(readable);
+    auto child = std::make_unique<Child>(pid, std::move(readable));
+    child->status_ = ExitStatus::from({os::ChildEnd::State::Stolen, 0, 0});
+    return child;
+  }
+
   pid_t pid() const noexcept { return pid_; }
   os::Fd const& pidfd() const noexcept { return pidfd_; }
 
@@ -29,10 +40,15 @@ class Child {
     return poll_locked();
   }
 
-  /// Blocks: until the process ends or the deadline passes.
+  /// Blocks: until the process ends or the deadline passes. A process that is traced, by a debugger
+  /// say, has ended when the tracer lets it go.
   std::optional<ExitStatus> wait_until(base::Deadline deadline) {
-    if (!os::poll_readable(pidfd_.get(), deadline)) return std::nullopt;
-    return poll();
+    while (os::poll_readable(pidfd_.get(), deadline)) {
+      if (auto const status = poll()) return status;
+      if (deadline.passed()) break;
+      os::poll_until({}, earlier(deadline, base::Deadline::after(kBetweenLooksAtTraced)));
+    }
+    return std::nullopt;
   }
 
   /// Does nothing when the process has ended.
@@ -42,6 +58,9 @@ class Child {
   }
 
  private:
+  // A dead process that a tracer holds has a readable pidfd, but can not be reaped yet.
+  static constexpr std::chrono::milliseconds kBetweenLooksAtTraced{1};
+
   std::optional<ExitStatus> poll_locked() {
     if (!status_) {
       auto const end = os::reap_child(pidfd_);

@@ -4,28 +4,28 @@
 //   parent                              child
 //   flush standard streams
 //   fork ------------------------------ become its identity, forget the parent's children,
-//   open the pidfd                      default signal handling, empty standard input
+//   open the pidfd                      empty standard input
 //                                       run the body; an exception is printed, exit code 1
 //                                       std::exit: what the child itself had registered runs,
 //                                       its children are joined, streams flushed, then _exit
 //
 // The child never unwinds the parent's stack, nor runs what the parent had registered with atexit,
-// nor its static destructors, also when user code calls std::exit.
+// nor its static destructors, also when user code calls std::exit. Only destructors of thread_local
+// objects of the forking thread run in the child, too: the C library knows no way around them.
 #pragma once
 
-#include <csignal>
 #include <cstdlib>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/os/process.hpp>
-#include <multiprocessing/os/signals.hpp>
 #include <multiprocessing/os/stdio.hpp>
 
 namespace multiprocessing::launch {
@@ -37,8 +37,9 @@ struct ExitRequest {
 };
 
 /// What a child does before it leaves; the registry of children puts itself here.
-inline void (*&before_leaving())() {
-  static void (*hook)() = nullptr;
+using LeavingHook = void (*)();
+inline LeavingHook& before_leaving() {
+  static LeavingHook hook = nullptr;
   return hook;
 }
 
@@ -54,8 +55,8 @@ namespace fork_detail {
 /// REQUIRES: called while an exception is handled.
 inline void report_uncaught() noexcept {
   try {
-    std::string text = identity()->name + " (pid " + std::to_string(::getpid()) + "): uncaught " +
-                       base::current_exception_type_name();
+    std::string text = identity().name + " (pid " + std::to_string(os::this_pid()) +
+                       "): uncaught " + base::current_exception_type_name();
     try {
       throw;
     } catch (std::exception const& error) {
@@ -82,12 +83,11 @@ int run_body(Body& body) noexcept {
 }
 
 template <class Body>
-[[noreturn]] void child_main(std::shared_ptr<Identity> who, Body& body) noexcept {
+[[noreturn]] void child_main(Identity& who, os::Fd null, Body& body) noexcept {
   before_leaving() = nullptr;
-  become(std::move(who));
-  os::reset_signals();
-  os::close_standard_input();
-  os::set_command_name(identity()->name.c_str());
+  become(who);
+  os::replace_standard_input(std::move(null));
+  os::set_command_name(who.name.c_str());
   os::intercept_exit([](int code, void*) { leave(code); });
   std::exit(run_body(body));
 }
@@ -98,14 +98,16 @@ template <class Body>
 /// Blocks: no. Throws: std::system_error when no process can be made.
 template <class Body>
 std::unique_ptr<Child> fork_child(std::shared_ptr<Identity> who, Body& body) {
+  os::Fd null = os::open_null();
   os::flush_standard_streams();
   pid_t const pid = os::fork_process();
-  if (pid == 0) fork_detail::child_main(std::move(who), body);
+  if (pid == 0) fork_detail::child_main(*who, std::move(null), body);
   try {
     return std::make_unique<Child>(pid, os::open_pidfd(pid));
-  } catch (...) {  // no descriptor left: a child that nobody can wait for must not run on
-    ::kill(pid, SIGKILL);
-    os::retry_eintr([&] { return ::waitpid(pid, nullptr, 0); });
+  } catch (std::system_error const& error) {
+    // It ran, ended, and somebody who waits for all children has reaped it.
+    if (error.code() == std::errc::no_such_process) return Child::reaped_elsewhere(pid);
+    os::destroy_child(pid);  // no descriptor left: nobody could wait for it
     throw;
   }
 }

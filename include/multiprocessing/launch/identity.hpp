@@ -2,7 +2,7 @@
 // Who this process is, and whose child.
 #pragma once
 
-#include <unistd.h>
+#include <sys/types.h>
 
 #include <atomic>
 #include <memory>
@@ -11,6 +11,7 @@
 
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/pidfd.hpp>
+#include <multiprocessing/os/process.hpp>
 
 namespace multiprocessing::launch {
 
@@ -28,8 +29,13 @@ struct Identity {
 };
 
 namespace identity_detail {
-inline std::shared_ptr<Identity>& current() {
-  static auto* const identity = new std::shared_ptr<Identity>(std::make_shared<Identity>());
+// Never freed, and constants before the first use: a child that becomes someone touches one page.
+inline Identity*& current() {
+  static Identity* identity = nullptr;
+  return identity;
+}
+inline Identity& main_process() {
+  static auto* const identity = new Identity;  // outlives all static destructors
   return *identity;
 }
 inline int& generation() {
@@ -47,26 +53,38 @@ struct Incarnation {
   friend bool operator==(Incarnation const&, Incarnation const&) = default;
 };
 
-inline Incarnation this_incarnation() { return {::getpid(), identity_detail::generation()}; }
+inline Incarnation this_incarnation() { return {os::this_pid(), identity_detail::generation()}; }
 
-inline std::shared_ptr<Identity> identity() { return identity_detail::current(); }
+inline Identity& identity() {
+  auto* const current = identity_detail::current();
+  return current != nullptr ? *current : identity_detail::main_process();
+}
 
-/// Called in a child before any thread can look.
-inline void become(std::shared_ptr<Identity> who) {
-  identity_detail::current() = std::move(who);
+/// Called in a child before any thread can look. `who` stays as long as the process.
+inline void become(Identity& who) noexcept {
+  identity_detail::current() = &who;
   ++identity_detail::generation();
+}
+
+/// A descriptor of this process's parent; null when that has ended. Throws: std::system_error.
+inline std::shared_ptr<os::Fd const> open_parent(Identity const& who) {
+  if (who.parent_pidfd != nullptr) return who.parent_pidfd;
+  if (os::parent_pid() != who.parent_pid) return nullptr;
+  auto pidfd = std::make_shared<os::Fd const>(os::open_pidfd(who.parent_pid));
+  // Still our parent after the open: so it is the parent that was opened.
+  return os::parent_pid() == who.parent_pid ? pidfd : nullptr;
 }
 
 /// A child of the calling process, of which only name and daemon flag may still change.
 inline std::shared_ptr<Identity> new_child_identity() {
-  auto const parent = identity();
+  auto& parent = identity();
   auto child = std::make_shared<Identity>();
-  int const count = parent->children_started.fetch_add(1, std::memory_order_relaxed) + 1;
-  child->number = (parent->number.empty() ? "" : parent->number + ":") + std::to_string(count);
+  int const count = parent.children_started.fetch_add(1) + 1;
+  child->number = (parent.number.empty() ? "" : parent.number + ":") + std::to_string(count);
   child->name = "Process-" + child->number;
-  child->daemon = parent->daemon;
-  child->parent_pid = ::getpid();
-  child->parent_name = parent->name;
+  child->daemon = parent.daemon;
+  child->parent_pid = os::this_pid();
+  child->parent_name = parent.name;
   return child;
 }
 

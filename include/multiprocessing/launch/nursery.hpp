@@ -14,6 +14,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <memory>
@@ -28,8 +29,19 @@
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
+#include <multiprocessing/os/signals.hpp>
 
 namespace multiprocessing::launch {
+
+namespace nursery_detail {
+
+/// Ctrl-C reaches the whole terminal's group; it is the owner's to answer.
+inline void start_from_clean_slate() noexcept {
+  os::ignore_signal(SIGINT);
+  os::reset_signals();
+}
+
+}  // namespace nursery_detail
 
 /// The nursery's own view. Threads: the nursery's only one.
 class Nursery {
@@ -53,16 +65,17 @@ class Nursery {
   template <class Body>
   void start(std::size_t number, std::shared_ptr<Identity> who, Body& body) {
     // To user code in a child, its parent is the process that the nursery works for.
-    auto const& me = *identity();
+    auto const& me = identity();
     who->parent_pid = me.parent_pid;
     who->parent_name = me.parent_name;
     who->parent_pidfd = owner_;
-    pid_t const nursery = ::getpid();
+    pid_t const nursery = os::this_pid();
     auto const bound_body = [&] {
       os::die_with_parent(nursery);
-      os::ignore_signal(SIGINT);
+      nursery_detail::start_from_clean_slate();
       return body();
     };
+    os::SignalBlock const block;
     children_[number] = fork_child(std::move(who), bound_body);
   }
 
@@ -78,23 +91,29 @@ class Nursery {
 
   /// Blocks: until the owner calls wake() or ends, a child ends, or the deadline passes.
   News wait(base::Deadline deadline) {
-    std::vector<pollfd> fds{{owner_->get(), POLLIN, 0}, {wake_->get(), POLLIN, 0}};
+    std::vector<pollfd> fds{{owner_has_ended_ ? -1 : owner_->get(), POLLIN, 0},
+                            {wake_->get(), POLLIN, 0}};
     for (auto const& child : children_) {
       // a negative descriptor is one that poll skips
       fds.push_back({child ? child->pidfd().get() : -1, POLLIN, 0});
     }
     os::poll_until(fds, deadline);
     News news;
-    news.owner_ended = fds[0].revents != 0;
+    if (fds[0].revents != 0) owner_has_ended_ = true;  // stays readable: poll no more
+    news.owner_ended = owner_has_ended_;
     if (fds[1].revents != 0) os::drain_eventfd(*wake_);
+    bool traced = false;  // a dead child that a debugger does not let go yet
     for (std::size_t number = 0; number < children_.size(); ++number) {
       if (fds[number + 2].revents == 0) continue;
       auto& child = children_[number];
       if (auto const status = child->poll()) {
         news.ended.push_back({number, child->pid(), *status});
         child.reset();
+      } else {
+        traced = true;
       }
     }
+    if (traced) os::poll_until({}, base::Deadline::after(kBetweenLooksAtTraced));
     return news;
   }
 
@@ -105,7 +124,10 @@ class Nursery {
   }
 
  private:
+  static constexpr std::chrono::milliseconds kBetweenLooksAtTraced{1};  // no spinning
+
   std::shared_ptr<os::Fd const> owner_;
+  bool owner_has_ended_ = false;
   os::Fd const* wake_;
   std::vector<std::unique_ptr<Child>> children_;  // null: none of this number runs
 };
@@ -123,15 +145,16 @@ struct NurseryHandle {
 template <class Body>
 NurseryHandle start_nursery(std::shared_ptr<Identity> who, std::size_t children, Body body) {
   os::Fd wake = os::create_eventfd();
-  pid_t const owner = ::getpid();
+  pid_t const owner = os::this_pid();
   auto const nursery_main = [&] {
-    os::ignore_signal(SIGINT);  // Ctrl-C is the owner's to answer
+    nursery_detail::start_from_clean_slate();
     os::Fd owner_pidfd = os::open_pidfd(owner);
     // Still our parent: so the pid was not reused before the descriptor was opened.
-    if (::getppid() != owner) return 1;
+    if (os::parent_pid() != owner) return 1;
     Nursery nursery(children, std::move(owner_pidfd), wake);
-    return body(nursery);
+    os::exit_now(body(nursery));  // it runs no user code, so there is nothing to run at its end
   };
+  os::SignalBlock const block;
   auto process = fork_child(std::move(who), nursery_main);
   return {std::move(process), std::move(wake)};
 }

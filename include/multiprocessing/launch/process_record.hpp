@@ -20,6 +20,8 @@
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/os/signals.hpp>
 
 namespace multiprocessing::launch {
 
@@ -30,21 +32,26 @@ class ProcessRecord {
       : who_(std::move(who)), creator_(this_incarnation()), target_(std::move(target)) {}
 
   /// The process that asks about itself.
-  explicit ProcessRecord(std::shared_ptr<Identity> self)
-      : who_(std::move(self)), creator_(this_incarnation()), phase_(Phase::Self) {}
+  static std::shared_ptr<ProcessRecord> of_this_process() {
+    std::shared_ptr<Identity> const not_owned(std::shared_ptr<void>(), &identity());
+    auto record = std::make_shared<ProcessRecord>(not_owned, nullptr);
+    record->phase_ = Phase::Self;
+    return record;
+  }
 
   Identity& who() noexcept { return *who_; }
 
   /// Throws: std::logic_error when started before, std::invalid_argument when closed,
   /// std::system_error.
   void start() {
+    if (creator_ != this_incarnation()) {
+      throw std::logic_error("Process.start: can only start a process object of this process");
+    }
+    std::function<void()> done;  // what the arguments held, dropped when nothing is locked
     std::lock_guard const guard(mutex_);
     require_open("start");
     if (phase_ != Phase::Initial) {
       throw std::logic_error("Process.start: cannot start " + who_->name + " twice");
-    }
-    if (creator_ != this_incarnation()) {
-      throw std::logic_error("Process.start: can only start a process object of this process");
     }
     auto const body = [this] {
       target_();
@@ -52,7 +59,7 @@ class ProcessRecord {
     };
     child_ = fork_child(who_, body);
     phase_ = Phase::Started;
-    target_ = nullptr;  // what the arguments hold now belongs to the child
+    done.swap(target_);
   }
 
   /// Blocks: until it ends or the deadline passes. Whether it has ended.
@@ -73,7 +80,7 @@ class ProcessRecord {
   }
 
   std::optional<pid_t> pid() {
-    if (is_self()) return ::getpid();
+    if (is_self()) return os::this_pid();
     auto const child = child_if_started("pid");
     return child == nullptr ? std::nullopt : std::optional(child->pid());
   }
@@ -82,24 +89,23 @@ class ProcessRecord {
 
   void send(char const* call, int signal) {
     if (is_self()) {
-      ::raise(signal);
+      os::raise_signal(signal);
     } else {
       started_child(call)->send(signal);
     }
   }
 
   void close() {
+    if (is_self()) throw std::logic_error("Process.close: cannot close the current process");
+    std::function<void()> done;  // as in start()
+    require_creator("close");
     std::lock_guard const guard(mutex_);
-    if (phase_ == Phase::Closed) return;
-    if (phase_ == Phase::Self) {
-      throw std::logic_error("Process.close: cannot close the current process");
-    }
-    if (child_ && creator_ == this_incarnation() && !child_->poll()) {
+    if (child_ && !child_->poll()) {
       throw std::invalid_argument("Process.close: " + who_->name +
                                   " is still running; join() or terminate() it first");
     }
     phase_ = Phase::Closed;
-    target_ = nullptr;
+    done.swap(target_);
     child_.reset();
   }
 
@@ -109,11 +115,17 @@ class ProcessRecord {
     }
   }
 
-  /// For messages and printing: "initial", "started", "stopped", "closed".
-  std::string state() {
+  /// As Python prints it: "initial", "started pid=7", "stopped pid=7 exited with code 0", "closed";
+  /// "unknown" for who is not the creator.
+  std::string describe() {
+    if (is_self()) return "started pid=" + std::to_string(os::this_pid());
+    if (creator_ != this_incarnation()) return "unknown";
+    std::lock_guard const guard(mutex_);
     if (phase_ == Phase::Closed) return "closed";
-    if (phase_ == Phase::Initial) return "initial";
-    return is_alive() ? "started" : "stopped";
+    if (child_ == nullptr) return "initial";
+    auto const pid = " pid=" + std::to_string(child_->pid());
+    auto const status = child_->poll();
+    return status ? "stopped" + pid + " " + status->to_string() : "started" + pid;
   }
 
  private:
@@ -121,13 +133,19 @@ class ProcessRecord {
 
   bool is_self() const noexcept { return phase_ == Phase::Self; }
 
-  std::shared_ptr<Child> child_if_started(char const* call) {
-    std::lock_guard const guard(mutex_);
-    require_open(call);
-    if (child_ && creator_ != this_incarnation()) {
+  // Looked at before any lock: in a child the parent's mutexes may be locked for ever, this one by
+  // the very start() that made it.
+  void require_creator(char const* call) const {
+    if (creator_ != this_incarnation()) {
       throw std::logic_error("Process." + std::string(call) + ": " + who_->name +
                              " is not a child of this process");
     }
+  }
+
+  std::shared_ptr<Child> child_if_started(char const* call) {
+    require_creator(call);
+    std::lock_guard const guard(mutex_);
+    require_open(call);
     return child_;
   }
 
@@ -155,8 +173,9 @@ class ProcessRecord {
 class Children {
  public:
   static Children& of_this_process() {
+    // Never freed: processes may still be started while static objects are destroyed.
     static std::atomic<Children*> instance{nullptr};
-    Children* current = instance.load(std::memory_order_acquire);
+    Children* current = instance.load();
     // After a fork the list belongs to the parent; its mutex may even be locked. Start afresh.
     if (current == nullptr || current->owner_ != this_incarnation()) {
       auto* const fresh = new Children;
@@ -177,8 +196,8 @@ class Children {
     Records place{record};  // so that nothing can fail once the process runs
     record->start();
     std::lock_guard const guard(mutex_);
-    forget_ended();
     records_.splice(records_.end(), place);
+    forget_ended();
   }
 
   /// Stops listing it once it has ended: from then on its handles alone keep it.
@@ -198,31 +217,33 @@ class Children {
  private:
   Children() = default;
 
-  // How long a daemon may take to end after SIGTERM before it gets SIGKILL.
+  // How long the daemons may take together to end after SIGTERM before they get SIGKILL: enough to
+  // write a file, and no more than a user waits for a program's end.
   static constexpr std::chrono::seconds kGrace{1};
 
   void finish_at_exit() {
-    if (identity()->parent_pid != 0) {
+    if (identity().parent_pid != 0) {
       before_leaving() = [] { of_this_process().finish(); };
     } else {
       std::atexit([] { of_this_process().finish(); });
     }
   }
 
-  /// Ends the daemons, waits for the others.
+  /// Ends the daemons, then waits for the others, which may themselves wait for a daemon's end.
   void finish() {
     auto const records = alive();
-    auto const is_daemon = [](auto const& record) { return record->who().daemon; };
-    for (auto const& record : records) {
-      if (is_daemon(record)) quietly([&] { record->send("terminate", SIGTERM); });
-    }
+    auto const for_each = [&](bool daemons, auto const& action) {
+      for (auto const& record : records) {
+        if (record->who().daemon == daemons) quietly([&] { action(*record); });
+      }
+    };
+    for_each(true, [](auto& daemon) { daemon.send("terminate", SIGTERM); });
     auto const grace = base::Deadline::after(kGrace);
-    for (auto const& record : records) {
-      quietly([&] {
-        if (is_daemon(record) && !record->join_until(grace)) record->send("kill", SIGKILL);
-        record->join_until(base::Deadline::never());
-      });
-    }
+    for_each(true, [&](auto& daemon) {
+      if (!daemon.join_until(grace)) daemon.send("kill", SIGKILL);
+      daemon.join_until(base::Deadline::never());
+    });
+    for_each(false, [](auto& other) { other.join_until(base::Deadline::never()); });
   }
 
   /// A handle may be closed under our hands; then there is nothing to finish.

@@ -14,13 +14,6 @@
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
-#ifndef SYS_futex_waitv
-#define SYS_futex_waitv 449
-#endif
-#ifndef FUTEX_32
-#define FUTEX_32 2
-#endif
-
 namespace multiprocessing::os {
 
 using FutexWord = std::atomic<std::uint32_t>;
@@ -54,21 +47,24 @@ struct FutexExpectation {
 /// sandbox forbids the call.
 inline FutexResult futex_wait_either(FutexExpectation first, FutexExpectation second,
                                      base::Deadline deadline) {
-  struct Waiter {  // struct futex_waitv, which headers older than Linux 5.16 lack
+  // What headers older than Linux 5.16 lack: the number of the call, FUTEX_32, struct futex_waitv.
+  constexpr long kFutexWaitv = 449;
+  constexpr std::uint32_t kWordOf32Bits = 2;
+  struct Waiter {
     std::uint64_t expected;
     std::uint64_t address;
     std::uint32_t flags;
     std::uint32_t reserved;
   };
   auto const waiter = [](FutexExpectation const& e) {
-    return Waiter{e.expected, reinterpret_cast<std::uintptr_t>(e.word), FUTEX_32, 0};
+    return Waiter{e.expected, reinterpret_cast<std::uintptr_t>(e.word), kWordOf32Bits, 0};
   };
   Waiter waiters[] = {waiter(first), waiter(second)};
   timespec const when =
       base::to_timespec(deadline.is_never() ? base::Deadline::Clock::duration::zero()
                                             : deadline.time().time_since_epoch());
-  auto const result = ::syscall(SYS_futex_waitv, waiters, 2, 0,
-                                deadline.is_never() ? nullptr : &when, CLOCK_MONOTONIC);
+  auto const result =
+      ::syscall(kFutexWaitv, waiters, 2, 0, deadline.is_never() ? nullptr : &when, CLOCK_MONOTONIC);
   if (result >= 0 || errno == EAGAIN || errno == EINTR) return FutexResult::MaybeChanged;
   if (errno == ETIMEDOUT) return FutexResult::TimedOut;
   if (errno == ENOSYS || errno == EPERM) return FutexResult::Unsupported;

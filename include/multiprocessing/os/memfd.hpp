@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 #include <unistd.h>
 
@@ -32,6 +33,19 @@ inline std::uint64_t largest_file_size() noexcept {
   rlimit limit;
   if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
   return limit.rlim_cur;
+}
+
+inline std::uint64_t file_size(Fd const& fd) {
+  struct stat status;
+  if (::fstat(fd.get(), &status) == -1) throw_errno("fstat", "memfd");
+  return static_cast<std::uint64_t>(status.st_size);
+}
+
+/// Reads up to `size` bytes from the beginning of the file; returns how many there were.
+inline std::size_t read_front(Fd const& fd, void* to, std::size_t size) {
+  auto const length = retry_eintr([&] { return ::pread(fd.get(), to, size, 0); });
+  if (length == -1) throw_errno("pread", "memfd");
+  return static_cast<std::size_t>(length);
 }
 
 /// Sets the size and forbids to shrink it, so that no holder can turn another's access into SIGBUS.

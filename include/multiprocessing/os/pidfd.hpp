@@ -14,30 +14,33 @@
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
-#ifndef SYS_pidfd_send_signal
-#define SYS_pidfd_send_signal 424
-#endif
-#ifndef SYS_pidfd_open
-#define SYS_pidfd_open 434
-#endif
-#ifndef P_PIDFD
-#define P_PIDFD 3
-#endif
-
 namespace multiprocessing::os {
+
+namespace pidfd_detail {
+// What headers older than the kernel lack; the numbers are the same on all architectures.
+inline constexpr long kOpen = 434;
+inline constexpr long kSendSignal = 424;
+inline constexpr auto kByPidfd = static_cast<idtype_t>(3);
+}  // namespace pidfd_detail
 
 /// Readable once the process has ended, also while it is still a zombie. Close-on-exec.
 inline Fd open_pidfd(pid_t pid) {
-  Fd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  Fd fd(static_cast<int>(::syscall(pidfd_detail::kOpen, pid, 0)));
   if (!fd) throw_errno("pidfd_open", std::to_string(pid));
   return fd;
 }
 
 /// Sends `signal`; false when the process has been reaped already.
 inline bool send_signal(Fd const& pidfd, int signal) {
-  if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0) return true;
+  if (::syscall(pidfd_detail::kSendSignal, pidfd.get(), signal, nullptr, 0) == 0) return true;
   if (errno == ESRCH) return false;
   throw_errno("pidfd_send_signal", std::to_string(signal));
+}
+
+/// Ends and reaps a child that has no pidfd. Blocks: until it is gone.
+inline void destroy_child(pid_t pid) noexcept {
+  ::kill(pid, SIGKILL);
+  retry_eintr([&] { return ::waitpid(pid, nullptr, 0); });
 }
 
 /// How waitid() tells the end of a child.
@@ -53,7 +56,7 @@ struct ChildEnd {
 inline ChildEnd reap_child(Fd const& pidfd) {
   siginfo_t info{};
   auto const result = retry_eintr([&] {
-    return ::waitid(static_cast<idtype_t>(P_PIDFD), static_cast<id_t>(pidfd.get()), &info,
+    return ::waitid(pidfd_detail::kByPidfd, static_cast<id_t>(pidfd.get()), &info,
                     WEXITED | WNOHANG);
   });
   if (result == -1) {

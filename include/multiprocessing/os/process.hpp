@@ -2,19 +2,20 @@
 // fork and what a child does first.
 #pragma once
 
-#include <fcntl.h>
-#include <stdio_ext.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
-#include <cstdio>
 #include <cstdlib>
 
-#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
+
+inline pid_t this_pid() noexcept { return ::getpid(); }
+/// The process that forked this one; another one once that has ended.
+inline pid_t parent_pid() noexcept { return ::getppid(); }
 
 inline pid_t fork_process() {
   pid_t const pid = ::fork();
@@ -25,9 +26,12 @@ inline pid_t fork_process() {
 /// Ends the process at once: no atexit, no static destructors, no flushing.
 [[noreturn]] inline void exit_now(int code) noexcept { ::_exit(code); }
 
-/// From now on std::exit() in this process runs what was registered after this call, then `leave`
-/// with the exit code, which must not return: what the parent had registered never runs here.
-inline void intercept_exit(void (*leave)(int code, void*)) noexcept { ::on_exit(leave, nullptr); }
+/// From now on std::exit() in this process runs the thread-local destructors of its thread, what
+/// was registered after this call, then `leave` with the exit code, which must not return: what the
+/// parent had registered never runs here.
+inline void intercept_exit(void (*leave)(int code, void*)) noexcept {
+  if (::on_exit(leave, nullptr) != 0) exit_now(1);  // no memory, and nothing may run without it
+}
 
 /// Has the kernel kill this process when `parent` ends; kills it now if that has happened already.
 /// Beware: "ends" means the thread that forked. Only for children of single-threaded processes.
@@ -37,13 +41,6 @@ inline void die_with_parent(pid_t parent) noexcept {
 }
 
 /// The name that ps and top show; the kernel keeps 15 bytes.
-inline void set_command_name(char const* name) noexcept { ::prctl(PR_SET_NAME, name); }
-
-/// Standard input reads as empty from now on, also what the parent had read ahead.
-inline void close_standard_input() noexcept {
-  ::__fpurge(stdin);
-  Fd const null(retry_eintr([] { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }));
-  if (null) retry_eintr([&] { return ::dup2(null.get(), STDIN_FILENO); });
-}
+inline void set_command_name(char const* name) noexcept { ::syscall(SYS_prctl, PR_SET_NAME, name); }
 
 }  // namespace multiprocessing::os

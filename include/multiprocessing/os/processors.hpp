@@ -7,6 +7,15 @@
 
 namespace multiprocessing::os {
 
+/// Tells the processor that this is a spin loop.
+inline void relax_processor() noexcept {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield" ::: "memory");
+#endif
+}
+
 inline int logical_processors() noexcept {
   auto const count = ::sysconf(_SC_NPROCESSORS_ONLN);
   return count > 0 ? static_cast<int>(count) : 1;

@@ -4,6 +4,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <string>
@@ -20,7 +21,7 @@ inline std::string signal_name(int signal) {
 /// that does not exist in a child. Ignored signals stay ignored, but for those by which a child is
 /// asked to end and learns of its own children. Unblocks everything.
 inline void reset_signals() noexcept {
-  for (int signal = 1; signal <= SIGRTMAX; ++signal) {
+  for (int signal = 1; signal < NSIG; ++signal) {
     struct sigaction action;
     if (::sigaction(signal, nullptr, &action) != 0) continue;
     bool const ignored = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
@@ -33,6 +34,27 @@ inline void reset_signals() noexcept {
   sigemptyset(&none);
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
+
+/// Holds back all signals until the end of the scope: for a fork whose child starts from a clean
+/// slate, so that none of the parent's handlers ever runs in it. The child itself goes on blocked
+/// until reset_signals().
+class SignalBlock {
+ public:
+  SignalBlock() noexcept {
+    sigset_t all;
+    sigfillset(&all);
+    ::pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  SignalBlock(SignalBlock const&) = delete;
+  SignalBlock& operator=(SignalBlock const&) = delete;
+  ~SignalBlock() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+ private:
+  sigset_t before_;
+};
+
+/// Sends `signal` to the calling process.
+inline void raise_signal(int signal) noexcept { ::kill(::getpid(), signal); }
 
 inline void ignore_signal(int signal) noexcept { std::signal(signal, SIG_IGN); }
 

@@ -2,29 +2,76 @@
 // Standard streams around a fork.
 #pragma once
 
+#include <fcntl.h>
+#include <stdio_ext.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <ext/stdio_sync_filebuf.h>
 #include <cstdio>
 #include <iostream>
 #include <string_view>
+#include <typeinfo>
 
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
+
+namespace stdio_detail {
+
+// In a child, every page that is touched first costs a fault, and a fault some microseconds. So
+// look before calling: in most children there is nothing to flush. And call by syscall(), one
+// function for all: the parent has used it, where others would be looked up again in every child.
+
+/// By default the C++ streams have no buffer of their own, but hand everything to C's.
+template <class Char>
+bool has_own_buffer(std::basic_ostream<Char>& stream) {
+  auto* const buffer = stream.rdbuf();
+  return buffer != nullptr && typeid(*buffer) != typeid(__gnu_cxx::stdio_sync_filebuf<Char>);
+}
+
+template <class Char>
+void flush(std::basic_ostream<Char>& stream) noexcept {
+  if (!has_own_buffer(stream)) return;
+  try {
+    stream.flush();
+  } catch (...) {  // a stream with exceptions() on; the child's exit code must not depend on it
+  }
+}
+
+inline void flush(std::FILE* file) noexcept {
+  if (file->_IO_write_ptr != file->_IO_write_base) std::fflush(file);
+}
+
+inline bool has_read_ahead(std::FILE* file) noexcept {
+  return file->_IO_read_ptr != file->_IO_read_end;
+}
+
+}  // namespace stdio_detail
 
 /// Before a fork, so that nothing buffered exists in two processes; in a child, before it ends.
 /// The standard streams only: flushing every open FILE would wait for a thread that reads one, and
 /// would write the parent's data from the child.
 inline void flush_standard_streams() noexcept {
-  try {
-    std::cout.flush();
-    std::clog.flush();
-    std::wcout.flush();
-    std::wclog.flush();
-  } catch (...) {  // a stream with exceptions() on; the child's exit code must not depend on it
-  }
-  std::fflush(stdout);
-  std::fflush(stderr);
+  stdio_detail::flush(std::cout);
+  stdio_detail::flush(std::clog);
+  stdio_detail::flush(std::wcout);
+  stdio_detail::flush(std::wclog);
+  stdio_detail::flush(stdout);
+  stdio_detail::flush(stderr);
+}
+
+/// Opened before a fork, where it is cheap, for the child's standard input.
+inline Fd open_null() noexcept {
+  return Fd(retry_eintr([] { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }));
+}
+
+/// Standard input is `null` from now on, and what the parent had read ahead is forgotten.
+inline void replace_standard_input(Fd null) noexcept {
+  if (stdio_detail::has_read_ahead(stdin)) ::__fpurge(stdin);
+  if (null.get() <= STDIN_FILENO) return;  // none to be had, or it is that already
+  retry_eintr([&] { return ::syscall(SYS_dup3, null.get(), STDIN_FILENO, 0); });
 }
 
 /// One write, past every buffer, so that lines of several processes don't mix.

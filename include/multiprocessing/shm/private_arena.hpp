@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <map>
 #include <new>
 
@@ -23,7 +24,7 @@ class PrivateArena {
       : segment_(&segment),
         warm_end_(whole.offset + std::min(warm, whole.size)),
         committed_end_(whole.offset) {
-    free_.emplace(whole.offset, whole.size);
+    blocks_.emplace(whole.offset, Block{whole.size, true});
   }
 
   /// A range with pages, aligned to a cache line; its content is unspecified.
@@ -42,45 +43,51 @@ class PrivateArena {
   /// A range whose pages the user commits as needed. Throws: std::bad_alloc.
   Range reserve(std::uint64_t size) {
     size = round_up(std::max<std::uint64_t>(size, 1), base::kCacheLine);
-    for (auto hole = free_.begin(); hole != free_.end(); ++hole) {
-      auto const [offset, length] = *hole;
-      if (length < size) continue;
-      free_.erase(hole);
-      if (length > size) free_.emplace(offset + size, length - size);
+    for (auto& [offset, block] : blocks_) {
+      if (!block.is_free || block.size < size) continue;
+      if (block.size > size) blocks_.emplace(offset + size, Block{block.size - size, true});
+      block = {size, false};
       return {offset, size};
     }
     throw std::bad_alloc();
   }
 
   /// `range` as `allocate` or `reserve` returned it.
-  void release(Range range) {
+  void release(Range range) noexcept {
     if (range.end() > warm_end_) {
       Offset const cold = std::max(range.offset, warm_end_);
       segment_->discard({cold, range.end() - cold});
     }
-    auto next = free_.lower_bound(range.offset);
-    if (next != free_.end() && next->first == range.end()) {
-      range.size += next->second;
-      next = free_.erase(next);
+    auto const block = blocks_.find(range.offset);
+    block->second.is_free = true;
+    auto const next = std::next(block);
+    if (next != blocks_.end() && next->second.is_free) {
+      block->second.size += next->second.size;
+      blocks_.erase(next);
     }
-    if (next != free_.begin()) {
-      auto const previous = std::prev(next);
-      if (previous->first + previous->second == range.offset) {
-        previous->second += range.size;
-        return;
-      }
+    if (block == blocks_.begin()) return;
+    auto const previous = std::prev(block);
+    if (previous->second.is_free) {
+      previous->second.size += block->second.size;
+      blocks_.erase(block);
     }
-    free_.emplace(range.offset, range.size);
   }
 
   /// The most that `reserve` can give now.
   std::uint64_t largest() const noexcept {
     std::uint64_t size = 0;
-    for (auto const& hole : free_) size = std::max(size, hole.second);
+    for (auto const& [offset, block] : blocks_) {
+      if (block.is_free) size = std::max(size, block.size);
+    }
     return size;
   }
 
  private:
+  struct Block {
+    std::uint64_t size;
+    bool is_free;
+  };
+
   // How far ahead warm memory is committed: few system calls, little waste.
   static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
 
@@ -96,8 +103,8 @@ class PrivateArena {
 
   Segment const* segment_;
   Offset warm_end_;
-  Offset committed_end_;                  // everything warm below this has pages
-  std::map<Offset, std::uint64_t> free_;  // holes, never adjacent
+  Offset committed_end_;            // everything warm below this has pages
+  std::map<Offset, Block> blocks_;  // all of it; two free ones are never neighbours
 };
 
 }  // namespace multiprocessing::shm

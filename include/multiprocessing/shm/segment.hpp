@@ -8,8 +8,6 @@
 // Everything in a segment refers to everything else by its offset: processes may map it anywhere.
 #pragma once
 
-#include <sys/stat.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
@@ -113,13 +111,9 @@ class Segment {
   }
 
   static std::uint64_t checked_size(os::Fd const& fd) {
-    struct stat status;
     SegmentHeader header;
-    if (::fstat(fd.get(), &status) == -1) os::throw_errno("fstat", "segment");
-    auto const length =
-        os::retry_eintr([&] { return ::pread(fd.get(), &header, sizeof header, 0); });
-    if (length == -1) os::throw_errno("pread", "segment");
-    if (length != static_cast<ssize_t>(sizeof header) || header.magic != SegmentHeader::kMagic) {
+    if (os::read_front(fd, &header, sizeof header) != sizeof header ||
+        header.magic != SegmentHeader::kMagic) {
       throw Error("Segment::attach: this descriptor is not a shared segment");
     }
     if (header.version != SegmentHeader::kVersion || header.header_size != kHeaderSize) {
@@ -127,7 +121,7 @@ class Segment {
                   std::to_string(header.version) + ", this build speaks version " +
                   std::to_string(SegmentHeader::kVersion));
     }
-    if (header.size != static_cast<std::uint64_t>(status.st_size)) {
+    if (header.size != os::file_size(fd)) {
       throw Error("Segment::attach: the segment's size is not the one in its header");
     }
     return header.size;

@@ -10,15 +10,6 @@
 
 namespace multiprocessing::sync {
 
-/// Tells the processor that this is a spin loop.
-inline void relax() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__)
-  asm volatile("yield" ::: "memory");
-#endif
-}
-
 /// One per place that waits; lives in the waiter's own memory. A spin that paid off doubles the
 /// next one, a spin in vain halves it: with more runnable processes than processors the waited-for
 /// process can not run while we spin, and the spin shrinks to next to nothing.
@@ -35,7 +26,7 @@ class AdaptiveSpin {
           budget_ = std::min(2 * budget_, longest());
           return true;
         }
-        relax();
+        os::relax_processor();
       }
     } while (base::Deadline::Clock::now() < end);
     budget_ = std::max(budget_ / 2, kShortest);
@@ -50,6 +41,7 @@ class AdaptiveSpin {
   static constexpr Duration kLongest = std::chrono::microseconds(30);
   // Cheap enough to try always, long enough to notice that spinning pays off again.
   static constexpr Duration kShortest = std::chrono::microseconds(1);
+  // A look at the clock costs about as much as this many.
   static constexpr int kRelaxesBetweenLooksAtTheClock = 16;
 
   static Duration longest() noexcept {
@@ -57,7 +49,7 @@ class AdaptiveSpin {
     return alone ? kShortest : kLongest;
   }
 
-  Duration budget_ = kShortest * 8;
+  Duration budget_ = kShortest * 8;  // between the two, as nothing is known yet
 };
 
 }  // namespace multiprocessing::sync

@@ -77,7 +77,10 @@ class EventCount {
       auto const slice = earlier(deadline, base::Deadline::after(kLivenessCheck));
       static_cast<void>(os::futex_wait(sequence_, key, slice));
     }
-    return true;
+    if (!peer.holder_is_dead()) return true;
+    // The kernel woke one sleeper only. Whatever else woke this one: it may have been the one.
+    peer.spread_death();
+    return false;
   }
 
   os::FutexWord sequence_{0};

@@ -95,9 +95,9 @@ struct ResultLog {
   /// Throws: std::bad_alloc.
   shm::Range take(shm::Segment const& segment, std::uint64_t size) {
     std::uint64_t const rounded = shm::round_up(size, alignof(std::max_align_t));
-    std::uint64_t const begin = taken.fetch_add(rounded, std::memory_order_relaxed);
+    std::uint64_t const begin = taken.fetch_add(rounded);
     if (begin > room.size || room.size - begin < rounded) throw std::bad_alloc();
-    std::uint64_t ready = committed.load(std::memory_order_acquire);
+    std::uint64_t ready = committed.load();
     if (begin + rounded > ready) {
       auto const target = std::min(shm::round_up(begin + rounded, kStep), room.size);
       segment.commit({room.offset + ready, target - ready});
@@ -111,10 +111,11 @@ struct ResultLog {
   /// Gives the memory back, but for the first step: the next job in this room is likely small.
   /// Returns how much keeps its pages. REQUIRES: nobody uses it any more.
   std::uint64_t trim(shm::Segment const& segment) const noexcept {
-    std::uint64_t const ready = committed.load(std::memory_order_relaxed);
-    if (ready <= kStep) return ready;
-    segment.discard({room.offset + kStep, ready - kStep});
-    return kStep;
+    std::uint64_t const ready = committed.load();
+    // A worker that was killed while it committed may have got further than `committed` says.
+    auto const end = std::min(shm::round_up(taken.load(), kStep), room.size);
+    if (end > kStep) segment.discard({room.offset + kStep, end - kStep});
+    return std::min(ready, kStep);
   }
 };
 
@@ -173,8 +174,8 @@ class Board {
  public:
   enum class Phase : std::uint32_t { Open, Closing, Terminating };
 
-  static constexpr std::size_t kSlots = 64;  // bits in `active`; further calls of map wait
-  static constexpr std::size_t kMaxWorkers = 1024;
+  static constexpr std::size_t kSlots = 64;         // bits in `active`; further calls of map wait
+  static constexpr std::size_t kMaxWorkers = 1024;  // more processes than any machine has use for
 
   // written by the owner
   std::atomic<Phase> phase{Phase::Open};
@@ -227,7 +228,7 @@ class Board {
   /// Calls `visit(JobView const&)` for every published job.
   template <class Visit>
   void for_each_job(shm::Segment const& segment, Visit const& visit) noexcept {
-    for (auto bits = active.load(std::memory_order_acquire); bits != 0; bits &= bits - 1) {
+    for (auto bits = active.load(); bits != 0; bits &= bits - 1) {
       auto const job = view(segment, slots[std::countr_zero(bits)]);
       if (job.generation != 0) visit(job);
     }

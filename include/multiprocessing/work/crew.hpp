@@ -8,6 +8,7 @@
 #include <array>
 #include <bit>
 #include <condition_variable>
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -18,6 +19,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/os/poll.hpp>
@@ -45,14 +47,18 @@ class Crew {
                                      [&](launch::Nursery& nursery) {
                                        return Supervisor(nursery, segment_, *board_).run(ready);
                                      });
+    base::ScopeGuard end_nursery([this] {
+      nursery_.process->send(SIGKILL);
+      nursery_.process->wait_until(base::Deadline::never());
+    });
     pollfd fds[] = {{ready.get(), POLLIN, 0}, {nursery_.process->pidfd().get(), POLLIN, 0}};
     os::poll_until(fds, base::Deadline::never());
     if (fds[0].revents == 0) {
       int const error = board_->start_error.load();
-      nursery_.process->poll();
       if (error != 0) os::throw_error(error, "Pool: fork", "worker");
       throw BrokenProcessPool("Pool: its nursery ended while it started");
     }
+    end_nursery.dismiss();
   }
   Crew(Crew const&) = delete;
   Crew& operator=(Crew const&) = delete;
@@ -62,13 +68,18 @@ class Crew {
   Board& board() const noexcept { return *board_; }
   bool is_owner() const noexcept { return owner_ == launch::this_incarnation(); }
 
-  std::vector<int> worker_pids() const {
+  std::vector<int> worker_pids(char const* call) const {
+    require_owner(call);
     std::vector<int> pids;
     for (int number = 0; number < workers_; ++number) {
       int const pid = board_->worker_pids[number].load();
       if (pid != 0) pids.push_back(pid);
     }
     return pids;
+  }
+
+  bool is_open() const noexcept {
+    return board_->phase.load() == Board::Phase::Open && !board_->nursery_life.holder_is_dead();
   }
 
   /// Throws: std::logic_error in another process, std::invalid_argument once closed,
@@ -95,6 +106,7 @@ class Crew {
       std::lock_guard const guard(mutex_);
       if (board_->phase.load() == Board::Phase::Open) board_->phase = Board::Phase::Closing;
     }
+    slot_is_free_.notify_all();  // those who wait for a slot wait in vain
     board_->work.notify_all();
     nursery_.wake();
   }
@@ -106,6 +118,7 @@ class Crew {
       std::lock_guard const guard(mutex_);
       board_->phase = Board::Phase::Terminating;
     }
+    slot_is_free_.notify_all();
     nursery_.wake();
     nursery_.process->wait_until(base::Deadline::never());
   }
@@ -125,9 +138,10 @@ class Crew {
 
   // Addresses are free, pages come as they are used: room for any job a machine can hold.
   static constexpr std::uint64_t kReservation = std::uint64_t{1} << 43;
+  // Below, a part would be too small for the board.
   static constexpr std::uint64_t kSmallestReservation = std::uint64_t{64} << 20;
   // Of the payload this much keeps its pages, so that small jobs need no system call for memory.
-  static constexpr std::uint64_t kWarm = std::uint64_t{4} << 20;
+  static constexpr std::uint64_t kWarm = std::uint64_t{4} << 20;  // twice a typical cache
   // The reservation in 128ths: board and words | payload | a log for each slot.
   static constexpr std::uint64_t kParts = 128;
   static constexpr std::uint64_t kWordsBegin = 0;
@@ -174,7 +188,9 @@ class Crew {
   std::mutex mutex_;
   std::condition_variable slot_is_free_;
   // guarded by mutex_
-  shm::PrivateArena words_;  // chunk words and nothing else, ever: a late reader finds a generation
+  // Chunk words and nothing else, ever: a late reader finds a generation. So its pages stay: 8
+  // bytes for each chunk of the largest job so far.
+  shm::PrivateArena words_;
   shm::PrivateArena payload_;
   std::uint32_t last_generation_ = 0;
   std::uint64_t last_sequence_ = 0;

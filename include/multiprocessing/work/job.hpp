@@ -49,7 +49,6 @@ class Job {
       throw std::length_error(std::string(call) + ": " + std::to_string(sizes.chunks()) +
                               " chunks are too many; use a larger chunksize");
     }
-    crew.require_open(call);
     allocate(callable.size());
     record_ = new (crew.segment_.data(payload_.offset)) JobRecord;
     record_->run_chunk = run_chunk;
@@ -73,9 +72,13 @@ class Job {
   Job(Job const&) = delete;
   Job& operator=(Job const&) = delete;
   ~Job() {
-    std::unique_lock lock(crew_.mutex_);
-    if (slot_ != nullptr) retire();
-    release();
+    std::lock_guard const guard(crew_.mutex_);
+    // Unless all chunks are settled, workers that nobody watches over any more may still write to
+    // the job's memory: leave it, and the slot, as they are. The pool is broken then.
+    bool const over = slot_ == nullptr || settled_ == chunks();
+    if (over && slot_ != nullptr) retire();
+    if (over) release();
+    crew_.slot_is_free_.notify_all();
   }
 
   std::byte* input() const noexcept { return crew_.segment_.data(record_->input); }
@@ -91,10 +94,7 @@ class Job {
     auto const outcome =
         slot_->settled.await([this] { return all_settled(); }, base::Deadline::never(), spin_,
                              &crew_.board_->nursery_life);
-    if (outcome == sync::Waited::PeerDied) {
-      abandoned_ = true;
-      crew_.throw_broken(call_);
-    }
+    if (outcome == sync::Waited::PeerDied) crew_.throw_broken(call_);
     for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) throw_failure_of(chunk);
   }
 
@@ -123,6 +123,7 @@ class Job {
     for (std::uint64_t const bytes :
          {sizeof(JobRecord), callable_bytes, sizes_.chunks() * sizeof(ChunkResult), table_bytes(),
           sizes_.input_bytes, sizes_.result_bytes}) {
+      if (bytes > crew_.segment_.size()) throw std::bad_alloc();  // so that the sum can not wrap
       payload += shm::round_up(bytes, base::kCacheLine);
     }
     std::lock_guard const guard(crew_.mutex_);
@@ -136,8 +137,7 @@ class Job {
   }
 
   /// REQUIRES: crew_.mutex_ is held; no process uses the job.
-  void release() {
-    if (abandoned_) return;  // a dying worker may still write there
+  void release() noexcept {
     if (words_.size != 0) crew_.words_.release(words_);
     if (payload_.size != 0) crew_.payload_.release(payload_);
   }
@@ -145,18 +145,19 @@ class Job {
   /// Blocks: while Board::kSlots other jobs run.
   void publish() {
     std::unique_lock lock(crew_.mutex_);
-    crew_.slot_is_free_.wait(lock, [this] { return ~crew_.used_slots_ != 0; });
+    crew_.slot_is_free_.wait(lock, [this] { return ~crew_.used_slots_ != 0 || !crew_.is_open(); });
     crew_.require_open(call_);
     auto const index = static_cast<std::size_t>(std::countr_one(crew_.used_slots_));
     crew_.used_slots_ |= std::uint64_t{1} << index;
     record_->log.room = crew_.log_of(index);
-    record_->log.committed.store(crew_.log_ready_[index], std::memory_order_relaxed);
+    record_->log.committed.store(crew_.log_ready_[index]);
     if (++crew_.last_generation_ == 0) ++crew_.last_generation_;
     generation_ = crew_.last_generation_;
 
     auto* const words = crew_.segment_.at<AtomicChunkWord>(words_.offset);
     for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) {
       auto* const word = new (words + chunk) AtomicChunkWord;
+      // relaxed: pairs with nothing; the generation is published behind it
       word->store(ChunkWord{generation_, 0, ChunkWord::Phase::Free}.pack(),
                   std::memory_order_relaxed);
       new (&result_of(chunk)) ChunkResult;
@@ -176,20 +177,18 @@ class Job {
 
   /// REQUIRES: crew_.mutex_ is held.
   void retire() {
-    if (abandoned_) return;
     auto const index = static_cast<std::size_t>(slot_ - crew_.board_->slots);
     crew_.log_ready_[index] = record_->log.trim(crew_.segment_);
     crew_.board_->active.fetch_and(~(std::uint64_t{1} << index));
     slot_->generation.store(0);
     crew_.used_slots_ &= ~(std::uint64_t{1} << index);
-    crew_.slot_is_free_.notify_one();
   }
 
   ChunkResult& result_of(std::uint32_t chunk) const noexcept {
     return crew_.segment_.at<ChunkResult>(record_->chunk_results)[chunk];
   }
   ChunkWord word_of(std::uint32_t chunk) const noexcept {
-    // acquire: pairs with settling the word, behind which the results were written
+    // Settled is read, so is what was written before it was settled.
     return ChunkWord::unpack(crew_.segment_.at<AtomicChunkWord>(words_.offset)[chunk].load());
   }
 
@@ -238,7 +237,6 @@ class Job {
   JobSlot* slot_ = nullptr;  // null until published
   std::uint32_t generation_ = 0;
   std::uint32_t settled_ = 0;  // chunks before this are settled
-  bool abandoned_ = false;     // the nursery died: nobody knows what its workers still do
   sync::AdaptiveSpin spin_;
 };
 

@@ -8,6 +8,7 @@
 #include <cstring>
 #include <functional>
 #include <memory>
+#include <new>
 #include <optional>
 #include <ranges>
 #include <span>
@@ -17,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/callable.hpp>
 #include <multiprocessing/work/crew.hpp>
@@ -110,16 +112,28 @@ decltype(auto) sized(Inputs&& inputs) {
 }
 
 template <class Item, class Inputs>
-void write_plain(Inputs&& inputs, std::uint64_t count, std::byte* to) {
+void write_plain(char const* call, Inputs&& inputs, std::uint64_t count, std::byte* to) {
   if constexpr (std::ranges::contiguous_range<Inputs>) {
     if (count != 0) std::memcpy(to, std::ranges::data(inputs), count * sizeof(Item));
   } else {
+    std::uint64_t written = 0;
     for (auto&& each : inputs) {
+      if (++written > count) break;
       Item const item(std::forward<decltype(each)>(each));
       std::memcpy(to, std::addressof(item), sizeof(Item));
       to += sizeof(Item);
     }
+    if (written != count) {
+      throw std::invalid_argument(std::string(call) + ": the range says that it has " +
+                                  std::to_string(count) + " items, but it has not");
+    }
   }
+}
+
+/// Throws: std::bad_alloc when the product does not fit.
+inline std::uint64_t bytes_of(std::uint64_t count, std::uint64_t size) {
+  if (size != 0 && count > UINT64_MAX / 2 / size) throw std::bad_alloc();
+  return count * size;
 }
 
 /// Encoded items, and where each chunk begins.
@@ -203,15 +217,20 @@ auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F 
   wire::encode_callable(callable_encoder, f);
   auto const code = wire::place_of(&map_detail::run_chunk<F, Item>);
 
-  JobSizes sizes;
+  std::uint64_t result_size = 0;  // 0: has none in advance
   if constexpr (!std::is_void_v<Result> && wire::PlainBytes<Result>) {
-    sizes.result_bytes = sizeof(Result);  // of each, for now
+    static_assert(
+        alignof(Result) <= base::kCacheLine,
+        "multiprocessing: results are kept at the alignment of a cache line, 64 bytes; this "
+        "type wants more");
+    result_size = sizeof(Result);
   }
+  JobSizes sizes;
   auto const run = [&](std::uint64_t count, std::uint64_t input_bytes, auto const& fill) {
     sizes.items = count;
     sizes.chunk_size = map_detail::chunk_size_for(call, chunksize, count, crew.workers());
     sizes.input_bytes = input_bytes;
-    sizes.result_bytes *= count;
+    sizes.result_bytes = map_detail::bytes_of(count, result_size);
     if (count == 0) {
       if constexpr (std::is_void_v<Result>) {
         return;
@@ -228,8 +247,8 @@ auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F 
   if constexpr (wire::PlainBytes<Item>) {
     auto&& items = map_detail::sized<Item>(std::forward<Inputs>(inputs));
     auto const count = static_cast<std::uint64_t>(std::ranges::size(items));
-    return run(count, count * sizeof(Item),
-               [&](Job& job) { map_detail::write_plain<Item>(items, count, job.input()); });
+    return run(count, map_detail::bytes_of(count, sizeof(Item)),
+               [&](Job& job) { map_detail::write_plain<Item>(call, items, count, job.input()); });
   } else {
     auto const items = map_detail::encode_items<Item>(std::forward<Inputs>(inputs));
     sizes.input_is_encoded = true;

@@ -31,24 +31,27 @@ class Supervisor {
     try {
       for (std::size_t number = 0; number < nursery_.size(); ++number) start_worker(number);
     } catch (std::system_error const& error) {
+      end_all();
       board_.start_error = error.code().value();
       return 1;
     }
     os::signal_eventfd(ready);
     for (;;) {
       auto const news = nursery_.wait(next_try_);
-      if (news.owner_ended) return end_with_owner();
+      if (news.owner_ended) return end_all();
       for (auto const& ended : news.ended) bury(ended);
       auto const phase = board_.phase.load();
       if (phase == Board::Phase::Terminating) return terminate();
       bool const needed = phase == Board::Phase::Open || board_.has_work(segment_);
       if (!needed && nursery_.running() == 0) return 0;
+      if (!needed) next_try_ = base::Deadline::never();
       if (needed && next_try_is_due() && !replace_missing_workers()) return 1;
     }
   }
 
  private:
-  // How long a worker may take to end after SIGTERM before it gets SIGKILL.
+  // How long a worker may take to end after SIGTERM before it gets SIGKILL: terminate() promises to
+  // end at once, and by default SIGTERM does.
   static constexpr std::chrono::milliseconds kGrace{500};
   // When the system gives no process, trying again sooner would only add to its load.
   static constexpr std::chrono::milliseconds kBetweenTries{50};
@@ -70,8 +73,10 @@ class Supervisor {
   void bury(launch::Nursery::Ended const& dead) {
     auto const number = static_cast<WorkerNumber>(dead.number);
     board_.worker_pids[dead.number] = 0;
-    settle_all([&](ChunkWord word, ChunkResult& result) {
+    settle_all([&](JobView const& job, std::uint32_t chunk, ChunkWord word) {
       if (word.phase != ChunkWord::Phase::Claimed || word.worker != number) return word.phase;
+      // The dead worker's claim keeps the job; without one, its record may be gone by now.
+      auto& result = segment_.at<ChunkResult>(job.record->chunk_results)[chunk];
       result.pid = dead.pid;
       result.end_code = dead.status.signaled() ? CLD_KILLED : CLD_EXITED;
       result.end_status = dead.status.signaled() ? dead.status.signal() : dead.status.exitcode();
@@ -79,7 +84,7 @@ class Supervisor {
     });
   }
 
-  int end_with_owner() {
+  int end_all() {
     nursery_.send_to_all(SIGKILL);
     while (nursery_.running() != 0) static_cast<void>(nursery_.wait(base::Deadline::never()));
     return 0;
@@ -91,19 +96,19 @@ class Supervisor {
     while (nursery_.running() != 0 && !grace.passed()) {
       if (nursery_.wait(grace).owner_ended) break;
     }
-    int const result = end_with_owner();
+    end_all();
     drop_unsettled();
-    return result;
+    return 0;
   }
 
   /// REQUIRES: no worker runs.
   void drop_unsettled() {
-    settle_all([](ChunkWord word, ChunkResult&) {
+    settle_all([](JobView const&, std::uint32_t, ChunkWord word) {
       return word.settled() ? word.phase : ChunkWord::Phase::Dropped;
     });
   }
 
-  /// Sets every chunk of every job to the phase that `decide` returns, then wakes all who wait.
+  /// Sets every unsettled chunk of every job to what `decide` returns, then wakes all who wait.
   /// A worker that was killed between settling and notifying is made up for here, too.
   template <class Decide>
   void settle_all(Decide const& decide) {
@@ -112,8 +117,7 @@ class Supervisor {
         auto const word = ChunkWord::unpack(job.words[chunk].load());
         if (word.generation != job.generation) return;  // the job is over
         if (word.settled()) continue;
-        auto& result = segment_.at<ChunkResult>(job.record->chunk_results)[chunk];
-        auto const phase = decide(word, result);
+        auto const phase = decide(job, chunk, word);
         if (phase != word.phase) {
           job.words[chunk].store(ChunkWord{job.generation, word.worker, phase}.pack());
         }
@@ -131,9 +135,10 @@ class Supervisor {
         if (!nursery_.is_running(number)) start_worker(number);
       }
     } catch (std::system_error const& error) {
-      if (next_try_.is_never()) give_up_ = base::Deadline::after(kGiveUpAfter);
+      bool const first = next_try_.is_never();
       next_try_ = base::Deadline::after(kBetweenTries);
-      if (nursery_.running() != 0 || !give_up_.passed()) return true;
+      if (first || nursery_.running() != 0) give_up_ = base::Deadline::after(kGiveUpAfter);
+      if (!give_up_.passed()) return true;
       board_.start_error = error.code().value();
       return false;
     }
