@@ -179,6 +179,61 @@ TEST_CASE("many threads map at once, more than there are slots", "[pool]") {
   CHECK(good == 400);
 }
 
+TEST_CASE("callers that wait for a slot are let go by close, terminate and the nursery's death",
+          "[pool]") {
+  static support::Pipe* started;
+  static support::Pipe* go;
+  for (auto const* const way : {"close", "terminate", "nursery"}) {
+    INFO(way);
+    support::Pipe pipes[2];
+    started = &pipes[0];
+    go = &pipes[1];
+    mp::Pool pool(1);
+    std::atomic<int> refused{0};
+    std::atomic<int> done{0};
+    auto const call = [&] {
+      try {
+        pool.map(
+            [](int) {
+              started->tell();
+              go->hear();
+            },
+            numbers(1));
+        ++done;
+      } catch (std::exception const&) {
+        ++refused;
+      }
+    };
+    constexpr int kCallers = 140;  // 64 have a slot, the others wait for one
+    std::vector<std::jthread> callers;
+    for (int i = 0; i < kCallers; ++i) callers.emplace_back(call);
+    started->hear();
+    if (*way == 'c') pool.close();
+    if (*way == 't') pool.terminate();
+    for (auto const& process : support::process_group()) {
+      if (*way == 'n' && process.parent == ::getpid()) ::kill(process.pid, SIGKILL);
+    }
+    for (int i = 0; i < kCallers; ++i) go->tell();
+    callers.clear();
+    CHECK(done + refused == kCallers);
+    CHECK(refused >= (*way == 'c' ? 1 : kCallers - 64));
+  }
+}
+
+TEST_CASE("workers have none of the owner's signal handlers, and ignore Ctrl-C", "[pool]") {
+  auto* const old = std::signal(SIGUSR2, [](int) {});
+  mp::Pool pool(1);
+  auto const dispositions = pool.map(
+      [](int signal) {
+        struct sigaction action;
+        ::sigaction(signal, nullptr, &action);
+        return action.sa_handler == SIG_DFL ? 'd' : action.sa_handler == SIG_IGN ? 'i' : 'h';
+      },
+      std::vector{SIGUSR2, SIGINT, SIGTERM});
+  std::signal(SIGUSR2, old);
+  CHECK(dispositions == std::vector{'d', 'i', 'd'});
+}
+
 TEST_CASE("after close there is no more work, and join waits for the end", "[pool]") {
   mp::Pool pool(2);
   CHECK_THAT(support::message_of<std::invalid_argument>([&] { pool.join(); }),

@@ -372,4 +372,18 @@ TEST_CASE("a status that somebody else took is not passed off as success", "[pro
   CHECK(process.exitcode() == 255);
 }
 
+TEST_CASE("a program that ignores SIGCHLD starts and joins, and knows no exit codes", "[process]") {
+  support::RawChild program([] {
+    std::signal(SIGCHLD, SIG_IGN);
+    for (int i = 0; i < 200; ++i) {
+      mp::Process process([] {});
+      process.start();
+      process.join();
+      if (!process.exit_status()->unknown()) return 1;
+    }
+    return 0;
+  });
+  CHECK(program.wait() == 0);
+}
+
 TEST_CASE("the machine has processors", "[process]") { CHECK(mp::cpu_count() >= 1); }

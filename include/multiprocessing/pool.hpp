@@ -40,9 +40,11 @@ struct MapOptions {
 /// Fork: workers are forked from the owner when the pool is made, and see its memory as it was
 /// then. Peer death: a worker that dies, in whatever way, costs the call whose item it ran a
 /// WorkerDied, and is replaced; the pool goes on. When the owner dies, also by SIGKILL, its pool
-/// dies with it. No thread is started, no signal handled, nothing named. Idle, nothing runs.
-/// Python: multiprocessing.pool.Pool; differs: workers are children of a helper process, not of the
-/// caller, so they are not among active_children().
+/// dies with it.
+/// No thread is started, no signal handled, nothing named. Idle, nothing runs. Workers ignore
+/// SIGINT and have default handling of all other signals that the owner handles. Python:
+/// multiprocessing.pool.Pool; differs: workers are children of a helper process, not of the caller,
+/// so they are not among active_children().
 class Pool {
  public:
   Pool() : Pool(PoolOptions{}) {}

@@ -69,6 +69,19 @@ TEST_CASE("a program that ends takes its daemons with it, obedient or not", "[pr
   CHECK(alive.drain().empty());
 }
 
+TEST_CASE("a child that waits for a stubborn daemon does not hold up the end", "[process_record]") {
+  run_program([] {
+    static support::Pipe from_daemon;
+    // Listed first, it waits for the end of file that only the daemon's end brings.
+    start_and_drop(false, [] { from_daemon.drain(); });
+    start_and_drop(true, [] {
+      std::signal(SIGTERM, SIG_IGN);
+      wait_for_ever();
+    });
+    from_daemon.writer.reset();
+  });
+}
+
 TEST_CASE("a child that ends waits for its own children, too", "[process_record]") {
   support::Pipe out;
   run_program(

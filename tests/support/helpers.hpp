@@ -2,12 +2,14 @@
 // Small tools that several tests need.
 #pragma once
 
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <iostream>
 #include <string>
 #include <type_traits>
@@ -109,6 +111,17 @@ class RawChild {
 
   pid_t pid_;
 };
+
+/// Returns once `pid` sleeps in the kernel.
+inline void wait_until_asleep(pid_t pid) {
+  for (;;) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    std::string stat;
+    std::getline(file, stat);
+    if (stat.compare(stat.rfind(')') + 2, 1, "S") == 0) return;
+    ::sched_yield();
+  }
+}
 
 /// Runs `body` in a bare child with stderr going into a string.
 template <class Body>

@@ -164,6 +164,40 @@ TEST_CASE("a wait ends when its peer is killed, before or during the wait", "[ev
   }
 }
 
+TEST_CASE("who leaves a wait for another reason passes the news of a death on", "[event_count]") {
+  // The kernel wakes one sleeper for the death. The first waiter finds its own condition true, too,
+  // and nobody notified the second.
+  Shared const shared;
+  Shared const other;  // of the second waiter
+  support::Pipe held;
+  support::Pipe go;
+  support::RawChild peer([&] {
+    shared->peer.hold();
+    held.tell();
+    go.hear();
+    shared->value = 1;  // and dies before it notifies
+  });
+  held.hear();
+  support::Pipe started;
+  support::RawChild first([&] {
+    started.tell();
+    auto const result = wait_for_value(*shared.operator->(), 1, Deadline::never(), &shared->peer);
+    return result == Waited::Ready ? 0 : 1;
+  });
+  support::RawChild second([&] {
+    started.tell();
+    auto const result = wait_for_value(*other.operator->(), 1, Deadline::never(), &shared->peer);
+    return result == Waited::PeerDied ? 0 : 1;
+  });
+  started.hear();
+  started.hear();
+  support::wait_until_asleep(first.pid());
+  support::wait_until_asleep(second.pid());
+  go.tell();
+  CHECK(first.wait() == 0);
+  CHECK(second.wait() == 0);
+}
+
 TEST_CASE("what happened before the peer died counts", "[event_count]") {
   Shared const shared;
   support::RawChild peer([&] {

@@ -10,7 +10,7 @@
 //                                       its children are joined, streams flushed, then _exit
 //
 // The child never unwinds the parent's stack, nor runs what the parent had registered with atexit,
-// nor its static destructors, also when user code calls std::exit. Only destructors of thread_local
+// nor its static destructors, also when user code calls std::exit. Only destructors of thread-local
 // objects of the forking thread run in the child, too: the C library knows no way around them.
 #pragma once
 
