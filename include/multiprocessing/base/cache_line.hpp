@@ -6,8 +6,8 @@
 
 namespace multiprocessing::base {
 
-/// 64 on x86-64 and on most aarch64. Fixed rather than taken from the compiler, because it is part
-/// of the layout of shared segments, which processes of different builds must agree on.
+/// 64 on x86-64 and on most aarch64. Fixed rather than taken from the compiler, whose answer may
+/// change with its options, because it is part of the layout of shared segments.
 inline constexpr std::size_t kCacheLine = 64;
 
 }  // namespace multiprocessing::base

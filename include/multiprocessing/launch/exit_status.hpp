@@ -50,7 +50,7 @@ class ExitStatus {
  private:
   enum class Kind { Exited, Signaled, Unknown };
 
-  static constexpr int kUnknownExitcode = 255;  // Python's, too
+  static constexpr int kUnknownExitcode = 255;  // what Python's forkserver says then
 
   ExitStatus(Kind kind, int value, bool core_dumped) noexcept
       : kind_(kind), value_(value), core_dumped_(core_dumped) {}

@@ -125,7 +125,8 @@ template <class T>
 void CEREAL_SAVE_FUNCTION_NAME(Encoder& encoder, cereal::SizeTag<T> const& tag) {
   encoder.write(&tag.size, sizeof tag.size);
 }
-/// Every element takes at least a byte, so that a damaged length can not ask for all memory.
+/// A length may not exceed the bytes that are left, so that a damaged one can not ask for all
+/// memory. (So elements must take a byte at least: a serialize that writes nothing won't do.)
 template <class T>
 void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, cereal::SizeTag<T>& tag) {
   decoder.read(&tag.size, sizeof tag.size);

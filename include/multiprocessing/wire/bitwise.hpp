@@ -27,8 +27,8 @@ consteval bool made_of_bytes(long) {
 
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC overlooks pointers in arrays there. They can still be told: a null pointer may be part of a
-// template argument, a pointer to nowhere not. This works for lambdas, and for classes without
-// private members; in an array that is private, a pointer stays unseen.
+// template argument, a pointer to nowhere not. This works for lambdas, and for classes of which all
+// members are public, up to kLargest; in an array of any other class a pointer stays unseen.
 template <auto>
 struct Argument {};
 template <class T, unsigned char byte>
