@@ -66,14 +66,6 @@ class OneJob {
 
 }  // namespace
 
-TEST_CASE("a chunk word survives packing", "[board]") {
-  ChunkWord const word{0xdeadbeef, 0x3ff, Phase::Lost};
-  auto const same = ChunkWord::unpack(word.pack());
-  CHECK(same.generation == word.generation);
-  CHECK(same.worker == word.worker);
-  CHECK(same.phase == word.phase);
-}
-
 TEST_CASE("chunks are claimed in order, each by one worker", "[board]") {
   OneJob job;
   CHECK_FALSE(job.board().claim(job.segment(), 0));
@@ -153,17 +145,4 @@ TEST_CASE("workers and owner agree on every chunk of many jobs", "[board][thread
   job.board().work.notify_all();
   for (auto& worker : workers) worker.join();
   for (auto const& count : runs) CHECK(count == static_cast<int>(jobs));
-}
-
-TEST_CASE("a result log hands out disjoint room, with pages, until it is full", "[board]") {
-  shm::Segment const segment("test", std::uint64_t{4} << 20, std::uint64_t{4} << 20);
-  ResultLog log;
-  log.room = {std::uint64_t{1} << 20, std::uint64_t{1} << 20};
-  auto const first = log.take(segment, 10);
-  auto const second = log.take(segment, 300'000);
-  CHECK(first.offset == log.room.offset);
-  CHECK(second.offset >= first.end());
-  segment.data(second.offset)[second.size - 1] = std::byte{1};  // SIGBUS without pages
-  CHECK_THROWS_AS(log.take(segment, std::uint64_t{1} << 20), std::bad_alloc);
-  CHECK_THROWS_AS(log.take(segment, UINT64_MAX - 100), std::bad_alloc);
 }

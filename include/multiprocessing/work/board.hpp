@@ -30,12 +30,10 @@
 //             the workers, then drops every word that is not settled.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <optional>
 
 #include <multiprocessing/base/cache_line.hpp>
@@ -43,81 +41,10 @@
 #include <multiprocessing/sync/event_count.hpp>
 #include <multiprocessing/sync/life_lock.hpp>
 #include <multiprocessing/wire/callable.hpp>
+#include <multiprocessing/work/chunk.hpp>
+#include <multiprocessing/work/result_log.hpp>
 
 namespace multiprocessing::work {
-
-using WorkerNumber = std::uint16_t;
-
-static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
-              "a hidden lock is useless between processes");
-
-/// The value of a chunk's word.
-struct ChunkWord {
-  enum class Phase : std::uint8_t { Free, Claimed, Done, Failed, Lost, Dropped };
-
-  std::uint32_t generation;
-  WorkerNumber worker;  ///< of the claimer; 0 while Free
-  Phase phase;
-
-  bool settled() const noexcept { return phase > Phase::Claimed; }
-
-  std::uint64_t pack() const noexcept {
-    return std::uint64_t{generation} << 32 | std::uint64_t{worker} << 8 |
-           static_cast<std::uint64_t>(phase);
-  }
-  static ChunkWord unpack(std::uint64_t word) noexcept {
-    return {static_cast<std::uint32_t>(word >> 32), static_cast<WorkerNumber>(word >> 8),
-            static_cast<Phase>(word & 0xff)};
-  }
-};
-using AtomicChunkWord = std::atomic<std::uint64_t>;
-
-/// What there is to know of a settled chunk beyond its phase. Written before the word is settled,
-/// by who settles it.
-struct ChunkResult {
-  shm::Offset offset = 0;  ///< Done: encoded results. Failed: an ExceptionRecord, or nothing.
-  std::uint64_t size = 0;
-  std::int32_t pid = 0;  ///< Lost: of the dead worker
-  std::int32_t end_code = 0;
-  std::int32_t end_status = 0;
-};
-
-/// Room for what has no size in advance: encoded results and exceptions. A worker takes its piece
-/// with one addition; what a dead worker had taken is wasted until the job ends, nothing else.
-struct ResultLog {
-  /// Pages committed at a time: few system calls for small results, little waste.
-  static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
-
-  shm::Range room;
-  std::atomic<std::uint64_t> taken{0};
-  std::atomic<std::uint64_t> committed{0};  ///< pages are there below this
-
-  /// Throws: std::bad_alloc.
-  shm::Range take(shm::Segment const& segment, std::uint64_t size) {
-    std::uint64_t const rounded = shm::round_up(size, alignof(std::max_align_t));
-    std::uint64_t const begin = taken.fetch_add(rounded);
-    if (begin > room.size || room.size - begin < rounded) throw std::bad_alloc();
-    std::uint64_t ready = committed.load();
-    if (begin + rounded > ready) {
-      auto const target = std::min(shm::round_up(begin + rounded, kStep), room.size);
-      segment.commit({room.offset + ready, target - ready});
-      // Only after the pages are there: who is killed before this makes others commit them again.
-      while (ready < target && !committed.compare_exchange_weak(ready, target)) {
-      }
-    }
-    return {room.offset + begin, size};
-  }
-
-  /// Gives the memory back, but for the first step: the next job in this room is likely small.
-  /// Returns how much keeps its pages. REQUIRES: nobody uses it any more.
-  std::uint64_t trim(shm::Segment const& segment) const noexcept {
-    std::uint64_t const ready = committed.load();
-    // A worker that was killed while it committed may have got further than `committed` says.
-    auto const end = std::min(shm::round_up(taken.load(), kStep), room.size);
-    if (end > kStep) segment.discard({room.offset + kStep, end - kStep});
-    return std::min(ready, kStep);
-  }
-};
 
 /// Written by the owner before the job is published, constant after that, except for `log`.
 struct JobRecord {

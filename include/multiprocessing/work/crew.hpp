@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <bit>
 #include <condition_variable>
 #include <csignal>
@@ -29,6 +30,12 @@
 #include <multiprocessing/work/supervisor.hpp>
 
 namespace multiprocessing::work {
+
+/// What a job takes of the segment.
+struct JobMemory {
+  shm::Range payload;
+  shm::Range words;
+};
 
 /// Threads: safe. Fork: good for the process that made it only.
 class Crew {
@@ -82,6 +89,74 @@ class Crew {
     return board_->phase.load() == Board::Phase::Open && !board_->nursery_life.holder_is_dead();
   }
 
+  /// Throws: std::bad_alloc.
+  JobMemory take(std::uint64_t payload_bytes, std::uint64_t chunks) {
+    std::lock_guard const guard(mutex_);
+    JobMemory memory{payload_.allocate(payload_bytes), {}};
+    try {
+      memory.words = words_.allocate(chunks * sizeof(AtomicChunkWord));
+    } catch (...) {
+      payload_.release(memory.payload);
+      throw;
+    }
+    return memory;
+  }
+
+  /// Of a job that was not published.
+  void give_back(JobMemory const& memory) noexcept {
+    std::lock_guard const guard(mutex_);
+    words_.release(memory.words);
+    payload_.release(memory.payload);
+  }
+
+  /// Puts the job, whose JobRecord begins the payload, up for the workers to claim.
+  /// Blocks: while Board::kSlots other jobs run. Throws: as require_open().
+  JobSlot& publish(char const* call, JobMemory const& memory, std::uint32_t chunks) {
+    std::uint32_t const generation = next_generation();
+    auto* const words = segment_.at<AtomicChunkWord>(memory.words.offset);
+    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
+      // relaxed: pairs with nothing; the generation is published behind it
+      (new (words + chunk) AtomicChunkWord)
+          ->store(ChunkWord{generation, 0, ChunkWord::Phase::Free}.pack(),
+                  std::memory_order_relaxed);
+    }
+    std::unique_lock lock(mutex_);
+    slot_is_free_.wait(lock, [this] { return ~used_slots_ != 0 || !is_open(); });
+    require_open(call);
+    auto const index = static_cast<std::size_t>(std::countr_one(used_slots_));
+    used_slots_ |= std::uint64_t{1} << index;
+    auto& log = segment_.at<JobRecord>(memory.payload.offset)->log;
+    log.room = log_of(index);
+    log.committed = log_ready_[index];
+    JobSlot& slot = board_->slots[index];
+    // Pairs with the acquires in Board::view().
+    slot.chunk_count.store(chunks, std::memory_order_release);
+    slot.sequence.store(++last_sequence_, std::memory_order_release);
+    slot.words.store(memory.words.offset, std::memory_order_release);
+    slot.record.store(memory.payload.offset, std::memory_order_release);
+    slot.cursor.store(std::uint64_t{generation} << 32);
+    slot.generation.store(generation, std::memory_order_release);
+    board_->active.fetch_or(std::uint64_t{1} << index);
+    lock.unlock();
+    board_->work.notify_all();
+    return slot;
+  }
+
+  /// REQUIRES: every chunk is settled.
+  void retire(JobSlot& slot, JobMemory const& memory) noexcept {
+    auto const index = static_cast<std::size_t>(&slot - board_->slots);
+    {
+      std::lock_guard const guard(mutex_);
+      board_->active.fetch_and(~(std::uint64_t{1} << index));
+      slot.generation.store(0);
+      used_slots_ &= ~(std::uint64_t{1} << index);
+      log_ready_[index] = segment_.at<JobRecord>(memory.payload.offset)->log.trim(segment_);
+      words_.release(memory.words);
+      payload_.release(memory.payload);
+    }
+    slot_is_free_.notify_one();
+  }
+
   /// Throws: std::logic_error in another process, std::invalid_argument once closed,
   /// BrokenProcessPool.
   void require_open(char const* call) {
@@ -90,6 +165,12 @@ class Crew {
       throw std::invalid_argument(std::string(call) + ": the pool is closed");
     }
     if (board_->nursery_life.holder_is_dead()) throw_broken(call);
+  }
+
+  /// The nursery is dead: whoever waits for a slot must not wait any longer.
+  void pass_on_death() {
+    { std::lock_guard const guard(mutex_); }  // whoever has looked already, sleeps
+    slot_is_free_.notify_all();
   }
 
   [[noreturn]] void throw_broken(char const* call) const {
@@ -134,8 +215,6 @@ class Crew {
   }
 
  private:
-  friend class Job;
-
   // Addresses are free, pages come as they are used: room for any job a machine can hold.
   static constexpr std::uint64_t kReservation = std::uint64_t{1} << 43;
   // Below, a part would be too small for the board.
@@ -162,6 +241,12 @@ class Crew {
     return {from, end * unit - from};
   }
 
+  std::uint32_t next_generation() noexcept {
+    std::uint32_t generation = 0;  // says that a slot is empty, so no job has it
+    while (generation == 0) generation = last_generation_.fetch_add(1) + 1;
+    return generation;
+  }
+
   /// Where the job in slot `index` keeps what has no size in advance.
   shm::Range log_of(std::size_t index) const noexcept {
     return part(kLogsBegin + index, kLogsBegin + index + 1);
@@ -185,6 +270,7 @@ class Crew {
   Board* const board_;
   launch::NurseryHandle nursery_;
 
+  std::atomic<std::uint32_t> last_generation_{0};
   std::mutex mutex_;
   std::condition_variable slot_is_free_;
   // guarded by mutex_
@@ -192,7 +278,6 @@ class Crew {
   // bytes for each chunk of the largest job so far.
   shm::PrivateArena words_;
   shm::PrivateArena payload_;
-  std::uint32_t last_generation_ = 0;
   std::uint64_t last_sequence_ = 0;
   std::uint64_t used_slots_ = 0;
   std::array<std::uint64_t, Board::kSlots> log_ready_{};  // of each slot's log, what has pages

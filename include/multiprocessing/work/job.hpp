@@ -3,12 +3,9 @@
 #pragma once
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <memory>
-#include <mutex>
 #include <new>
 #include <span>
 #include <stdexcept>
@@ -49,12 +46,12 @@ class Job {
       throw std::length_error(std::string(call) + ": " + std::to_string(sizes.chunks()) +
                               " chunks are too many; use a larger chunksize");
     }
-    allocate(callable.size());
-    record_ = new (crew.segment_.data(payload_.offset)) JobRecord;
+    memory_ = crew.take(payload_bytes(callable.size()), sizes.chunks());
+    record_ = new (crew.segment().data(memory_.payload.offset)) JobRecord;
     record_->run_chunk = run_chunk;
     record_->items = sizes.items;
     record_->chunk_size = sizes.chunk_size;
-    auto next = payload_.offset + shm::round_up(sizeof(JobRecord), base::kCacheLine);
+    auto next = memory_.payload.offset + shm::round_up(sizeof(JobRecord), base::kCacheLine);
     auto const place = [&](std::uint64_t bytes) {
       auto const here = next;
       next += shm::round_up(bytes, base::kCacheLine);
@@ -62,7 +59,7 @@ class Job {
     };
     record_->callable = {place(callable.size()), callable.size()};
     if (!callable.empty()) {
-      std::memcpy(crew.segment_.data(record_->callable.offset), callable.data(), callable.size());
+      std::memcpy(crew.segment().data(record_->callable.offset), callable.data(), callable.size());
     }
     record_->chunk_results = place(sizes.chunks() * sizeof(ChunkResult));
     record_->input_table = place(table_bytes());
@@ -72,29 +69,33 @@ class Job {
   Job(Job const&) = delete;
   Job& operator=(Job const&) = delete;
   ~Job() {
-    std::lock_guard const guard(crew_.mutex_);
     // Unless all chunks are settled, workers that nobody watches over any more may still write to
     // the job's memory: leave it, and the slot, as they are. The pool is broken then.
-    bool const over = slot_ == nullptr || settled_ == chunks();
-    if (over && slot_ != nullptr) retire();
-    if (over) release();
-    crew_.slot_is_free_.notify_all();
+    if (slot_ == nullptr) {
+      crew_.give_back(memory_);
+    } else if (settled_ == chunks()) {
+      crew_.retire(*slot_, memory_);
+    }
   }
 
-  std::byte* input() const noexcept { return crew_.segment_.data(record_->input); }
+  std::byte* input() const noexcept { return crew_.segment().data(record_->input); }
   std::uint64_t* input_table() const noexcept {
-    return crew_.segment_.at<std::uint64_t>(record_->input_table);
+    return crew_.segment().at<std::uint64_t>(record_->input_table);
   }
 
   /// Blocks: until every chunk is settled. Then throws what went wrong in the first chunk where
   /// something did: the task's exception, WorkerDied, CancelledError (the pool was terminated).
   /// Throws: BrokenProcessPool, and what Crew::require_open() throws.
   void run() {
-    publish();
+    for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) new (&result_of(chunk)) ChunkResult;
+    slot_ = &crew_.publish(call_, memory_, chunks());
     auto const outcome =
         slot_->settled.await([this] { return all_settled(); }, base::Deadline::never(), spin_,
-                             &crew_.board_->nursery_life);
-    if (outcome == sync::Waited::PeerDied) crew_.throw_broken(call_);
+                             &crew_.board().nursery_life);
+    if (outcome == sync::Waited::PeerDied) {
+      crew_.pass_on_death();
+      crew_.throw_broken(call_);
+    }
     for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) throw_failure_of(chunk);
   }
 
@@ -105,12 +106,12 @@ class Job {
   }
 
   /// Results as bytes, in order. REQUIRES: run() has returned.
-  std::byte const* results() const noexcept { return crew_.segment_.data(record_->results); }
+  std::byte const* results() const noexcept { return crew_.segment().data(record_->results); }
 
   /// Encoded results of a chunk. REQUIRES: run() has returned.
   std::span<std::byte const> encoded_results(std::uint32_t chunk) const noexcept {
     auto const& result = result_of(chunk);
-    return {crew_.segment_.data(result.offset), result.size};
+    return {crew_.segment().data(result.offset), result.size};
   }
 
  private:
@@ -118,78 +119,24 @@ class Job {
     return sizes_.input_is_encoded ? (sizes_.chunks() + 1) * sizeof(std::uint64_t) : 0;
   }
 
-  void allocate(std::uint64_t callable_bytes) {
-    std::uint64_t payload = 0;
+  std::uint64_t payload_bytes(std::uint64_t callable_bytes) const {
+    std::uint64_t sum = 0;
     for (std::uint64_t const bytes :
          {sizeof(JobRecord), callable_bytes, sizes_.chunks() * sizeof(ChunkResult), table_bytes(),
           sizes_.input_bytes, sizes_.result_bytes}) {
-      if (bytes > crew_.segment_.size()) throw std::bad_alloc();  // so that the sum can not wrap
-      payload += shm::round_up(bytes, base::kCacheLine);
+      if (bytes > crew_.segment().size()) throw std::bad_alloc();  // so that the sum can not wrap
+      sum += shm::round_up(bytes, base::kCacheLine);
     }
-    std::lock_guard const guard(crew_.mutex_);
-    try {
-      payload_ = crew_.payload_.allocate(payload);
-      words_ = crew_.words_.allocate(sizes_.chunks() * sizeof(AtomicChunkWord));
-    } catch (...) {
-      release();
-      throw;
-    }
-  }
-
-  /// REQUIRES: crew_.mutex_ is held; no process uses the job.
-  void release() noexcept {
-    if (words_.size != 0) crew_.words_.release(words_);
-    if (payload_.size != 0) crew_.payload_.release(payload_);
-  }
-
-  /// Blocks: while Board::kSlots other jobs run.
-  void publish() {
-    std::unique_lock lock(crew_.mutex_);
-    crew_.slot_is_free_.wait(lock, [this] { return ~crew_.used_slots_ != 0 || !crew_.is_open(); });
-    crew_.require_open(call_);
-    auto const index = static_cast<std::size_t>(std::countr_one(crew_.used_slots_));
-    crew_.used_slots_ |= std::uint64_t{1} << index;
-    record_->log.room = crew_.log_of(index);
-    record_->log.committed.store(crew_.log_ready_[index]);
-    if (++crew_.last_generation_ == 0) ++crew_.last_generation_;
-    generation_ = crew_.last_generation_;
-
-    auto* const words = crew_.segment_.at<AtomicChunkWord>(words_.offset);
-    for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) {
-      auto* const word = new (words + chunk) AtomicChunkWord;
-      // relaxed: pairs with nothing; the generation is published behind it
-      word->store(ChunkWord{generation_, 0, ChunkWord::Phase::Free}.pack(),
-                  std::memory_order_relaxed);
-      new (&result_of(chunk)) ChunkResult;
-    }
-    slot_ = &crew_.board_->slots[index];
-    // Pairs with the acquires in Board::view().
-    slot_->chunk_count.store(chunks(), std::memory_order_release);
-    slot_->sequence.store(++crew_.last_sequence_, std::memory_order_release);
-    slot_->words.store(words_.offset, std::memory_order_release);
-    slot_->record.store(payload_.offset, std::memory_order_release);
-    slot_->cursor.store(std::uint64_t{generation_} << 32);
-    slot_->generation.store(generation_, std::memory_order_release);
-    crew_.board_->active.fetch_or(std::uint64_t{1} << index);
-    lock.unlock();
-    crew_.board_->work.notify_all();
-  }
-
-  /// REQUIRES: crew_.mutex_ is held.
-  void retire() {
-    auto const index = static_cast<std::size_t>(slot_ - crew_.board_->slots);
-    crew_.log_ready_[index] = record_->log.trim(crew_.segment_);
-    crew_.board_->active.fetch_and(~(std::uint64_t{1} << index));
-    slot_->generation.store(0);
-    crew_.used_slots_ &= ~(std::uint64_t{1} << index);
+    return sum;
   }
 
   ChunkResult& result_of(std::uint32_t chunk) const noexcept {
-    return crew_.segment_.at<ChunkResult>(record_->chunk_results)[chunk];
+    return crew_.segment().at<ChunkResult>(record_->chunk_results)[chunk];
   }
   ChunkWord word_of(std::uint32_t chunk) const noexcept {
     // Settled is read, so is what was written before it was settled.
-    return ChunkWord::unpack(crew_.segment_.at<AtomicChunkWord>(words_.offset)[chunk].load());
+    return ChunkWord::unpack(
+        crew_.segment().at<AtomicChunkWord>(memory_.words.offset)[chunk].load());
   }
 
   bool all_settled() noexcept {
@@ -202,7 +149,7 @@ class Job {
     switch (word_of(chunk).phase) {
       case ChunkWord::Phase::Failed: {
         if (result.size == 0) throw std::bad_alloc();
-        wire::Decoder decoder({crew_.segment_.data(result.offset), result.size});
+        wire::Decoder decoder({crew_.segment().data(result.offset), result.size});
         wire::throw_recorded(wire::decode<wire::ExceptionRecord>(decoder));
       }
       case ChunkWord::Phase::Lost:
@@ -231,11 +178,9 @@ class Job {
   Crew& crew_;
   char const* call_;
   JobSizes sizes_;
-  shm::Range payload_;
-  shm::Range words_;
+  JobMemory memory_;
   JobRecord* record_ = nullptr;
-  JobSlot* slot_ = nullptr;  // null until published
-  std::uint32_t generation_ = 0;
+  JobSlot* slot_ = nullptr;    // null until published
   std::uint32_t settled_ = 0;  // chunks before this are settled
   sync::AdaptiveSpin spin_;
 };

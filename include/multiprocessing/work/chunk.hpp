@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: BSL-1.0
+// A chunk of a job: the items that a worker takes at once. All that happens to it is a change of
+// one word; work/board.hpp draws which.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <multiprocessing/shm/segment.hpp>
+
+namespace multiprocessing::work {
+
+using WorkerNumber = std::uint16_t;
+
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
+              "a hidden lock is useless between processes");
+
+/// The value of a chunk's word.
+struct ChunkWord {
+  enum class Phase : std::uint8_t { Free, Claimed, Done, Failed, Lost, Dropped };
+
+  std::uint32_t generation;
+  WorkerNumber worker;  ///< of the claimer; 0 while Free
+  Phase phase;
+
+  bool settled() const noexcept { return phase > Phase::Claimed; }
+
+  std::uint64_t pack() const noexcept {
+    return std::uint64_t{generation} << 32 | std::uint64_t{worker} << 8 |
+           static_cast<std::uint64_t>(phase);
+  }
+  static ChunkWord unpack(std::uint64_t word) noexcept {
+    return {static_cast<std::uint32_t>(word >> 32), static_cast<WorkerNumber>(word >> 8),
+            static_cast<Phase>(word & 0xff)};
+  }
+};
+using AtomicChunkWord = std::atomic<std::uint64_t>;
+
+/// What there is to know of a settled chunk beyond its phase. Written before the word is settled,
+/// by who settles it.
+struct ChunkResult {
+  shm::Offset offset = 0;  ///< Done: encoded results. Failed: an ExceptionRecord, or nothing.
+  std::uint64_t size = 0;
+  std::int32_t pid = 0;  ///< Lost: of the dead worker
+  std::int32_t end_code = 0;
+  std::int32_t end_status = 0;
+};
+
+}  // namespace multiprocessing::work
