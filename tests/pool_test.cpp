@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/pool.hpp>
 
+#include <fcntl.h>
 #include <poll.h>
 
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <numeric>
@@ -415,6 +417,116 @@ TEST_CASE("when the nursery is killed nobody hangs", "[pool]") {
   CHECK(broken == 4);
   CHECK_THAT(support::message_of<mp::BrokenProcessPool>([&] { pool.map(square, numbers(3)); }),
              ContainsSubstring("Pool.map: the pool is broken, its nursery process was killed"));
+}
+
+TEST_CASE("pools are made while other threads map", "[pool]") {
+  // A map looks at the loaded modules, under a lock that a child made at that moment inherits.
+  mp::Pool busy(1);
+  std::atomic<bool> over{false};
+  std::jthread mapper([&] {
+    while (!over) busy.map(square, numbers(1));
+  });
+  for (int i = 0; i < 100; ++i) {
+    mp::Pool pool(1);
+    REQUIRE(pool.map(square, numbers(3)) == squares(3));
+  }
+  over = true;
+}
+
+TEST_CASE("a task that forks neither doubles its worker nor outlives the pool", "[pool]") {
+  support::Pipe alive;  // its last writers are the pool's processes and what they fork
+  {
+    mp::Pool pool(2);
+    for (int round = 0; round < 20; ++round) {
+      CHECK_THROWS_AS(
+          pool.map([](int x) { return ::fork() != 0 ? (::_exit(0), x) : x; }, numbers(2)),
+          mp::WorkerDied);
+      CHECK(pool.map({.chunksize = 1}, square, numbers(20)) == squares(20));
+      // Here the worker goes on as well, and its copy must not answer for it.
+      CHECK(pool.map(
+                {.chunksize = 1}, [](int x) { return ::fork() != 0 ? x : -1; }, numbers(4)) ==
+            numbers(4));
+    }
+  }
+  CHECK(alive.drain().empty());
+}
+
+TEST_CASE("a pool of a program without standard streams is not overwritten", "[pool]") {
+  support::RawChild program([] {
+    for (int const fd : {0, 1, 2}) ::close(fd);
+    mp::Pool pool(2);
+    for (int i = 0; i < 10; ++i) {
+      auto const greetings = pool.map(
+          [](std::string const& name) {
+            std::printf("printed into nothing, one hopes\n");
+            std::fflush(stdout);
+            return support::greet(name);
+          },
+          std::vector<std::string>{"a", "b"});
+      if (greetings != std::vector<std::string>{"hello a", "hello b"}) return 1;
+    }
+    return 0;
+  });
+  CHECK(program.wait() == 0);
+}
+
+TEST_CASE("a death is told also where the program lets the kernel reap its children", "[pool]") {
+  support::RawChild program([] {
+    struct sigaction action {};
+    action.sa_handler = SIG_DFL;
+    action.sa_flags = SA_NOCLDWAIT;
+    ::sigaction(SIGCHLD, &action, nullptr);
+    mp::Pool pool(1);
+    try {
+      pool.map(support::kill_self, numbers(1));
+    } catch (mp::WorkerDied const& death) {
+      return death.signal() == SIGKILL ? 0 : 1;
+    }
+    return 2;
+  });
+  CHECK(program.wait() == 0);
+}
+
+TEST_CASE("when the owner becomes another program its pool is gone", "[pool]") {
+  support::Pipe alive;
+  support::Pipe go;
+  support::RawChild owner([&] {
+    mp::Pool pool(2);
+    pool.map(square, numbers(2));
+    ::fcntl(alive.writer.get(), F_SETFD, FD_CLOEXEC);
+    ::dup2(go.reader.get(), STDIN_FILENO);
+    ::execlp("cat", "cat", nullptr);
+    return 1;
+  });
+  go.reader.reset();
+  CHECK(alive.drain().empty());  // returns while the new program still runs
+  CHECK(::kill(owner.pid(), 0) == 0);
+}
+
+TEST_CASE("a group that is asked to end leaves the owner its pool's helper", "[pool]") {
+  support::RawChild owner([] {
+    ::setpgid(0, 0);
+    std::signal(SIGTERM, [](int) {});
+    mp::Pool pool(2);
+    pool.map(square, numbers(2));
+    ::kill(0, SIGTERM);
+    for (;;) {
+      try {
+        return pool.map(square, numbers(9)) == squares(9) ? 0 : 1;
+      } catch (mp::WorkerDied const&) {  // of the same signal
+      }
+    }
+  });
+  CHECK(owner.wait() == 0);
+}
+
+TEST_CASE("terminate ends a pool whose nursery has been stopped", "[pool]") {
+  mp::Pool pool(2);
+  for (auto const& process : support::process_group()) {
+    if (process.parent == ::getpid()) ::kill(process.pid, SIGSTOP);
+  }
+  pool.terminate();
+  CHECK_THROWS(pool.map(square, numbers(1)));
 }
 
 TEST_CASE("an idle pool uses no processor time", "[pool]") {

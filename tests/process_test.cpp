@@ -2,6 +2,7 @@
 #include <multiprocessing/process.hpp>
 
 #include <poll.h>
+#include <sys/resource.h>
 
 #include <atomic>
 #include <csignal>
@@ -204,6 +205,7 @@ TEST_CASE("misuse is refused with a sentence", "[process]") {
   CHECK_THAT(refusal([&] { mp::current_process().join(); }), ContainsSubstring("current process"));
   auto moved = std::move(process);
   CHECK_THAT(refusal([&] { process.join(); }), ContainsSubstring("moved from"));
+  CHECK_THAT(refusal([&] { process.start(); }), ContainsSubstring("moved from"));
 }
 
 TEST_CASE("a child can not join or start what is its parent's", "[process]") {
@@ -382,6 +384,34 @@ TEST_CASE("a program that ignores SIGCHLD starts and joins, and knows no exit co
       if (!process.exit_status()->unknown()) return 1;
     }
     return 0;
+  });
+  CHECK(program.wait() == 0);
+}
+
+TEST_CASE("a process that has no descriptor left starts once, and is joined", "[process]") {
+  support::Pipe ran;
+  support::RawChild program([&] {
+    rlimit const none{3, 3};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    for (int i = 0; i < 20; ++i) {
+      mp::Process process([&] { ran.tell(); });
+      process.start();
+      process.join();
+      if (process.exitcode() != 0) return 1;
+    }
+    return 0;
+  });
+  CHECK(program.wait() == 0);
+  CHECK(ran.drain().size() == 20);
+}
+
+TEST_CASE("a program without standard streams has children with empty input", "[process]") {
+  support::RawChild program([] {
+    for (int const fd : {0, 1, 2}) ::close(fd);
+    return exitcode_of([] {
+      char byte;
+      mp::exit(::read(STDIN_FILENO, &byte, 1) == 0 ? 0 : 1);
+    });
   });
   CHECK(program.wait() == 0);
 }

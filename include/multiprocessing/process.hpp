@@ -86,7 +86,10 @@ class Process {
   Process& operator=(Process&&) noexcept = default;
 
   /// Throws: std::logic_error the second time, std::system_error.
-  void start() { launch::Children::of_this_process().start(record_); }
+  void start() {
+    record();  // is there
+    launch::Children::of_this_process().start(record_);
+  }
 
   /// Blocks: until the process has ended. Any number of threads may wait, any number of times.
   /// Throws: std::logic_error before start, for the current process, for another's child.

@@ -15,8 +15,9 @@ void here() {}
 TEST_CASE("a module is found by an address in it, and again by its identity", "[module]") {
   auto const program = os::module_at(reinterpret_cast<std::uintptr_t>(&here));
   REQUIRE(program);
-  auto const again = os::module_with_identity(program->identity);
-  REQUIRE(again);
+  auto const table = os::ModuleTable::now();
+  auto const* const again = table.find(program->identity);
+  REQUIRE(again != nullptr);
   CHECK(again->base == program->base);
 
   auto const library = os::module_at(reinterpret_cast<std::uintptr_t>(&std::abort));
@@ -28,5 +29,5 @@ TEST_CASE("a module is found by an address in it, and again by its identity", "[
 TEST_CASE("what lies in no module is not found", "[module]") {
   std::vector<int> heap(1000);
   CHECK_FALSE(os::module_at(reinterpret_cast<std::uintptr_t>(heap.data())));
-  CHECK_FALSE(os::module_with_identity(0x1234));
+  CHECK(os::ModuleTable::now().find(0x1234) == nullptr);
 }

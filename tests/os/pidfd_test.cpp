@@ -12,9 +12,8 @@ using State = os::ChildEnd::State;
 
 namespace {
 os::ChildEnd end_of(pid_t pid, os::Fd const& pidfd) {
-  static_cast<void>(pid);
   os::poll_readable(pidfd.get(), Deadline::never());
-  return os::reap_child(pidfd);
+  return os::reap_child(pidfd, pid);
 }
 }  // namespace
 
@@ -23,14 +22,14 @@ TEST_CASE("a child is reaped once, and tells its exit code", "[pidfd]") {
   pid_t const pid = ::fork();
   if (pid == 0) ::_exit(go.hear() == '.' ? 7 : 1);
   auto const pidfd = os::open_pidfd(pid);
-  CHECK(os::reap_child(pidfd).state == State::Running);
+  CHECK(os::reap_child(pidfd, pid).state == State::Running);
   go.tell();
   auto const end = end_of(pid, pidfd);
   CHECK(end.state == State::Ended);
   CHECK(end.code == CLD_EXITED);
   CHECK(end.status == 7);
-  CHECK(os::reap_child(pidfd).state == State::Stolen);
-  CHECK_FALSE(os::send_signal(pidfd, SIGTERM));
+  CHECK(os::reap_child(pidfd, pid).state == State::Stolen);
+  CHECK_FALSE(os::send_signal(pidfd, pid, SIGTERM));
 }
 
 TEST_CASE("a killed child tells the signal", "[pidfd]") {
@@ -39,7 +38,7 @@ TEST_CASE("a killed child tells the signal", "[pidfd]") {
     for (;;) ::pause();
   }
   auto const pidfd = os::open_pidfd(pid);
-  CHECK(os::send_signal(pidfd, SIGKILL));
+  CHECK(os::send_signal(pidfd, pid, SIGKILL));
   auto const end = end_of(pid, pidfd);
   CHECK(end.code == CLD_KILLED);
   CHECK(end.status == SIGKILL);
@@ -50,10 +49,23 @@ TEST_CASE("a child that was reaped elsewhere is reported as stolen", "[pidfd]") 
   if (pid == 0) ::_exit(0);
   auto const pidfd = os::open_pidfd(pid);
   ::waitpid(pid, nullptr, 0);
-  CHECK(os::reap_child(pidfd).state == State::Stolen);
+  CHECK(os::reap_child(pidfd, pid).state == State::Stolen);
 }
 
 TEST_CASE("a pidfd of nobody names the pid", "[pidfd]") {
   auto const text = support::message_of<std::system_error>([] { os::open_pidfd(0x3fffffff); });
   CHECK_THAT(text, ContainsSubstring("pidfd_open(1073741823)"));
+}
+
+TEST_CASE("without a pidfd a child is signalled and reaped by its pid", "[pidfd]") {
+  pid_t const pid = ::fork();
+  if (pid == 0) {
+    for (;;) ::pause();
+  }
+  os::Fd const none;
+  CHECK(os::reap_child(none, pid).state == State::Running);
+  CHECK(os::send_signal(none, pid, SIGKILL));
+  auto end = os::reap_child(none, pid);
+  while (end.state == State::Running) end = os::reap_child(none, pid);
+  CHECK(end.status == SIGKILL);
 }

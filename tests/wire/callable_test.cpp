@@ -24,7 +24,7 @@ F sent(F const& callable) {
   wire::Encoder encoder(bytes);
   wire::encode_callable(encoder, callable);
   wire::Decoder decoder(bytes);
-  return wire::decode_callable<F>(decoder);
+  return wire::decode_callable<F>(decoder, multiprocessing::os::ModuleTable::now());
 }
 
 struct Functor {
@@ -53,7 +53,7 @@ TEST_CASE("functions, lambdas and function objects work after the journey", "[ca
 
 TEST_CASE("a function's place is the same in another process", "[callable]") {
   auto const place = wire::place_of(&square);
-  CHECK(wire::function_at<int(int)>(place) == &square);
+  CHECK(wire::function_at<int(int)>(place, multiprocessing::os::ModuleTable::now()) == &square);
   CHECK(wire::place_of(&std::abort).module != place.module);
 }
 
@@ -65,6 +65,6 @@ TEST_CASE("code that no module holds, or a module that is not here, is an error"
       ContainsSubstring("no loaded module"));
   ::munmap(page, 4096);
   CHECK_THAT(support::message_of<mp::Error>(
-                 [] { wire::function_at<int(int)>({.module = 1, .offset = 0}); }),
+                 [] { wire::function_at<int(int)>({.module = 1, .offset = 0}, {}); }),
              ContainsSubstring("not loaded"));
 }

@@ -39,7 +39,10 @@ class OneChunk {
     claim_.job.words[0].store(ChunkWord{1, 4, Phase::Claimed}.pack());
   }
 
-  void run() { Worker(segment_, *board_, 4).run_claimed(claim_); }
+  void run() {
+    auto const modules = mp::os::ModuleTable::now();
+    Worker(segment_, *board_, modules, 4).run_claimed(claim_);
+  }
   void fill_log() { record_->log.taken = record_->log.room.size; }
 
   Phase phase() const { return ChunkWord::unpack(claim_.job.words[0].load()).phase; }

@@ -5,6 +5,7 @@
 #include <cxxabi.h>
 
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <string>
 #include <typeinfo>
@@ -16,6 +17,12 @@ inline std::string type_name(std::type_info const& type) {
   std::unique_ptr<char, void (*)(void*)> const readable(
       abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
   return status == 0 ? readable.get() : type.name();
+}
+
+/// What it says; also where what() breaks its promise and returns no text.
+inline char const* text_of(std::exception const& error) noexcept {
+  char const* const text = error.what();
+  return text != nullptr ? text : "";
 }
 
 /// The type of the exception that is being handled; "unknown exception" when the runtime can't say.

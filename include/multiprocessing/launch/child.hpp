@@ -4,11 +4,11 @@
 
 #include <sys/types.h>
 
+#include <cerrno>
 #include <chrono>
-#include <memory>
 #include <mutex>
 #include <optional>
-#include <utility>
+#include <string>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
@@ -20,19 +20,27 @@ namespace multiprocessing::launch {
 /// Threads: safe; any number may wait at once, and all of them learn the status.
 class Child {
  public:
-  Child(pid_t pid, os::Fd pidfd) : pid_(pid), pidfd_(std::move(pidfd)) {}
-
-  /// A child that ended, and was reaped by another part of the program, before it had a pidfd.
-  static std::unique_ptr<Child> reaped_elsewhere(pid_t pid) {
-    auto readable = os::create_eventfd();
-    os::signal_eventfd(readable);
-    auto child = std::make_unique<Child>(pid, std::move(readable));
-    child->status_ = ExitStatus::from({os::ChildEnd::State::Stolen, 0, 0});
-    return child;
+  /// Of a child that runs, or has ended and not been reaped. Never fails for want of a descriptor:
+  /// the process runs already, so it must be waited for in any case.
+  explicit Child(pid_t pid) : pid_(pid) {
+    std::lock_guard const guard(mutex_);
+    open_locked();
   }
 
   pid_t pid() const noexcept { return pid_; }
-  os::Fd const& pidfd() const noexcept { return pidfd_; }
+  /// Readable once the process has ended. Throws: std::system_error when there is no descriptor
+  /// left.
+  int sentinel() {
+    std::lock_guard const guard(mutex_);
+    if (!pidfd_ && !open_locked()) os::throw_errno("pidfd_open", std::to_string(pid_));
+    return pidfd_.get();
+  }
+
+  /// The same for who can do without: -1 when there is no descriptor left.
+  int sentinel_if_any() noexcept {
+    std::lock_guard const guard(mutex_);
+    return pidfd_ || open_locked() ? pidfd_.get() : -1;
+  }
 
   /// Reaps the process if it has ended. Never blocks.
   std::optional<ExitStatus> poll() {
@@ -43,38 +51,51 @@ class Child {
   /// Blocks: until the process ends or the deadline passes. A process that is traced, by a debugger
   /// say, has ended when the tracer lets it go.
   std::optional<ExitStatus> wait_until(base::Deadline deadline) {
-    while (os::poll_readable(pidfd_.get(), deadline)) {
+    for (;;) {
+      int const fd = sentinel_if_any();
+      if (fd >= 0 && !os::poll_readable(fd, deadline)) return std::nullopt;
       if (auto const status = poll()) return status;
-      if (deadline.passed()) break;
-      os::poll_until({}, earlier(deadline, base::Deadline::after(kBetweenLooksAtTraced)));
+      if (deadline.passed()) return std::nullopt;
+      os::poll_until({}, earlier(deadline, base::Deadline::after(kBetweenLooks)));
     }
-    return std::nullopt;
   }
 
   /// Does nothing when the process has ended.
   void send(int signal) {
     std::lock_guard const guard(mutex_);
-    if (!poll_locked()) os::send_signal(pidfd_, signal);
+    if (!poll_locked()) os::send_signal(pidfd_, pid_, signal);
   }
 
  private:
-  // A dead process that a tracer holds has a readable pidfd, but can not be reaped yet.
-  static constexpr std::chrono::milliseconds kBetweenLooksAtTraced{1};
+  // For what no descriptor tells: the end of a process when there is no descriptor left, and when a
+  // tracer lets a dead one go.
+  static constexpr std::chrono::milliseconds kBetweenLooks{1};
+
+  /// False, and errno says why, when there is no descriptor left.
+  bool open_locked() noexcept {
+    if (pidfd_) return true;
+    pidfd_ = os::try_open_pidfd(pid_);
+    if (pidfd_ || errno != ESRCH) return static_cast<bool>(pidfd_);
+    // It has ended, and somebody who waits for all children has reaped it.
+    if (!status_) status_ = ExitStatus::from({os::ChildEnd::State::Stolen, 0, 0});
+    pidfd_ = os::try_create_readable();
+    return static_cast<bool>(pidfd_);
+  }
 
   std::optional<ExitStatus> poll_locked() {
     if (!status_) {
-      auto const end = os::reap_child(pidfd_);
+      auto const end = os::reap_child(pidfd_, pid_);
       if (end.state != os::ChildEnd::State::Running) status_ = ExitStatus::from(end);
     }
     return status_;
   }
 
-  // constant after construction
-  pid_t pid_;
-  os::Fd pidfd_;
+  pid_t const pid_;
 
   std::mutex mutex_;
-  std::optional<ExitStatus> status_;  // guarded by mutex_
+  // guarded by mutex_
+  os::Fd pidfd_;  // once there is one, it stays the same
+  std::optional<ExitStatus> status_;
 };
 
 }  // namespace multiprocessing::launch

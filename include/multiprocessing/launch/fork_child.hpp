@@ -19,7 +19,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <system_error>
 #include <utility>
 
 #include <multiprocessing/base/type_name.hpp>
@@ -60,7 +59,7 @@ inline void report_uncaught() noexcept {
     try {
       throw;
     } catch (std::exception const& error) {
-      text.append(": ").append(error.what());
+      text.append(": ").append(base::text_of(error));
     } catch (...) {  // the type is all there is to tell
     }
     os::flush_standard_streams();
@@ -102,14 +101,8 @@ std::unique_ptr<Child> fork_child(std::shared_ptr<Identity> who, Body& body) {
   os::flush_standard_streams();
   pid_t const pid = os::fork_process();
   if (pid == 0) fork_detail::child_main(*who, std::move(null), body);
-  try {
-    return std::make_unique<Child>(pid, os::open_pidfd(pid));
-  } catch (std::system_error const& error) {
-    // It ran, ended, and somebody who waits for all children has reaped it.
-    if (error.code() == std::errc::no_such_process) return Child::reaped_elsewhere(pid);
-    os::destroy_child(pid);  // no descriptor left: nobody could wait for it
-    throw;
-  }
+  null.reset();  // makes room for the pidfd
+  return std::make_unique<Child>(pid);
 }
 
 }  // namespace multiprocessing::launch

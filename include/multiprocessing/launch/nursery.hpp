@@ -7,7 +7,7 @@
 //                               start(#) --------------------> runs
 //   wake() --- eventfd -----> wait(): Woken
 //                             wait(): ended, status <--------- ends, any way
-//   Failure   owner ends (any way): wait() says owner_ended, by the pidfd; the nursery kills
+//   Failure   owner ends (any way, or by exec): wait() says owner_ended; the nursery kills
 //             its children and leaves. Nursery ends (any way): the kernel kills its children.
 #pragma once
 
@@ -46,8 +46,9 @@ inline void start_from_clean_slate() noexcept {
 /// The nursery's own view. Threads: the nursery's only one.
 class Nursery {
  public:
-  Nursery(std::size_t children, os::Fd owner, os::Fd const& wake)
+  Nursery(std::size_t children, os::Fd owner, os::Fd const& owner_life, os::Fd const& wake)
       : owner_(std::make_shared<os::Fd const>(std::move(owner))),
+        owner_life_(&owner_life),
         wake_(&wake),
         children_(children) {}
 
@@ -91,29 +92,36 @@ class Nursery {
 
   /// Blocks: until the owner calls wake() or ends, a child ends, or the deadline passes.
   News wait(base::Deadline deadline) {
-    std::vector<pollfd> fds{{owner_has_ended_ ? -1 : owner_->get(), POLLIN, 0},
+    // A negative descriptor is one that poll skips.
+    auto const unless_ended = [this](os::Fd const& fd) { return owner_has_ended_ ? -1 : fd.get(); };
+    std::vector<pollfd> fds{{unless_ended(*owner_), POLLIN, 0},
+                            {unless_ended(*owner_life_), POLLIN, 0},
                             {wake_->get(), POLLIN, 0}};
+    auto const first_child = fds.size();
     for (auto const& child : children_) {
-      // a negative descriptor is one that poll skips
-      fds.push_back({child ? child->pidfd().get() : -1, POLLIN, 0});
+      int const fd = child ? child->sentinel_if_any() : -1;
+      fds.push_back({fd, POLLIN, 0});
+      if (child && fd < 0) deadline = earlier(deadline, base::Deadline::after(kBetweenLooks));
     }
     os::poll_until(fds, deadline);
     News news;
-    if (fds[0].revents != 0) owner_has_ended_ = true;  // stays readable: poll no more
+    // Both stay readable: poll them no more.
+    if (fds[0].revents != 0 || fds[1].revents != 0) owner_has_ended_ = true;
     news.owner_ended = owner_has_ended_;
-    if (fds[1].revents != 0) os::drain_eventfd(*wake_);
+    if (fds[2].revents != 0) os::drain_eventfd(*wake_);
     bool traced = false;  // a dead child that a debugger does not let go yet
     for (std::size_t number = 0; number < children_.size(); ++number) {
-      if (fds[number + 2].revents == 0) continue;
       auto& child = children_[number];
+      auto const& sentinel = fds[first_child + number];
+      if (!child || (sentinel.fd >= 0 && sentinel.revents == 0)) continue;
       if (auto const status = child->poll()) {
         news.ended.push_back({number, child->pid(), *status});
         child.reset();
-      } else {
+      } else if (sentinel.fd >= 0) {
         traced = true;
       }
     }
-    if (traced) os::poll_until({}, base::Deadline::after(kBetweenLooksAtTraced));
+    if (traced) os::poll_until({}, base::Deadline::after(kBetweenLooks));
     return news;
   }
 
@@ -124,10 +132,13 @@ class Nursery {
   }
 
  private:
-  static constexpr std::chrono::milliseconds kBetweenLooksAtTraced{1};  // no spinning
+  // For what no descriptor tells: the end of a child for which there was none left, and when a
+  // tracer lets a dead one go.
+  static constexpr std::chrono::milliseconds kBetweenLooks{1};
 
   std::shared_ptr<os::Fd const> owner_;
   bool owner_has_ended_ = false;
+  os::Fd const* owner_life_;  // end of file: the owner has ended, or become another program
   os::Fd const* wake_;
   std::vector<std::unique_ptr<Child>> children_;  // null: none of this number runs
 };
@@ -136,6 +147,7 @@ class Nursery {
 struct NurseryHandle {
   std::unique_ptr<Child> process;
   os::Fd wake_fd;
+  os::Fd life;  ///< nobody else has it, and no exec inherits it
 
   void wake() const noexcept { os::signal_eventfd(wake_fd); }
 };
@@ -145,18 +157,22 @@ struct NurseryHandle {
 template <class Body>
 NurseryHandle start_nursery(std::shared_ptr<Identity> who, std::size_t children, Body body) {
   os::Fd wake = os::create_eventfd();
+  os::LifeLine life = os::create_life_line();
   pid_t const owner = os::this_pid();
   auto const nursery_main = [&] {
     nursery_detail::start_from_clean_slate();
-    os::Fd owner_pidfd = os::open_pidfd(owner);
+    // A service manager may ask the owner's whole group to end. The owner answers; its end is seen.
+    os::ignore_signal(SIGTERM);
+    life.writer.reset();
+    os::Fd owner_pidfd = os::try_open_pidfd(owner);
     // Still our parent: so the pid was not reused before the descriptor was opened.
-    if (os::parent_pid() != owner) return 1;
-    Nursery nursery(children, std::move(owner_pidfd), wake);
+    if (!owner_pidfd || os::parent_pid() != owner) return 1;
+    Nursery nursery(children, std::move(owner_pidfd), life.reader, wake);
     os::exit_now(body(nursery));  // it runs no user code, so there is nothing to run at its end
   };
   os::SignalBlock const block;
   auto process = fork_child(std::move(who), nursery_main);
-  return {std::move(process), std::move(wake)};
+  return {std::move(process), std::move(wake), std::move(life.writer)};
 }
 
 }  // namespace multiprocessing::launch

@@ -85,7 +85,7 @@ class ProcessRecord {
     return child == nullptr ? std::nullopt : std::optional(child->pid());
   }
 
-  int sentinel() { return started_child("sentinel")->pidfd().get(); }
+  int sentinel() { return started_child("sentinel")->sentinel(); }
 
   void send(char const* call, int signal) {
     if (is_self()) {
@@ -225,7 +225,7 @@ class Children {
     if (identity().parent_pid != 0) {
       before_leaving() = [] { of_this_process().finish(); };
     } else {
-      std::atexit([] { of_this_process().finish(); });
+      os::register_at_exit([] { of_this_process().finish(); });
     }
   }
 

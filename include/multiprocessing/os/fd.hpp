@@ -2,6 +2,7 @@
 // An owned file descriptor.
 #pragma once
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <utility>
@@ -36,5 +37,14 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+/// Owns `fd`, under a number above the standard streams': where a program has closed one of those,
+/// the next descriptor would take its place, and the next printf go into it. Close-on-exec.
+/// Empty, with errno, when `fd` is -1 or no other number is left.
+inline Fd above_standard(int fd) noexcept {
+  if (fd < 0 || fd > STDERR_FILENO) return Fd(fd);
+  Fd const low(fd);
+  return Fd(::fcntl(low.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
 
 }  // namespace multiprocessing::os

@@ -22,7 +22,7 @@ namespace multiprocessing::os {
 
 /// An empty memory file, close-on-exec. `label` shows in /proc/PID/maps only.
 inline Fd create_memfd(char const* label) {
-  Fd fd(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  Fd fd = above_standard(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd) throw_errno("memfd_create", label);
   return fd;
 }

@@ -9,8 +9,12 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <mutex>
 #include <optional>
 #include <string>
+#include <vector>
+
+#include <multiprocessing/os/fork_gate.hpp>
 
 namespace multiprocessing::os {
 
@@ -70,34 +74,56 @@ inline bool contains(dl_phdr_info const& info, std::uintptr_t address) noexcept 
   return false;
 }
 
-template <class Match>
-std::optional<Module> find_module(Match match) {
-  struct Search {
-    Match match;
-    std::optional<Module> found;
-  } search{match, std::nullopt};
-  ::dl_iterate_phdr(
-      [](dl_phdr_info* info, std::size_t, void* data) {
-        auto& s = *static_cast<Search*>(data);
-        if (!s.match(*info)) return 0;
-        s.found = Module{info->dlpi_addr, identity_of(*info), info->dlpi_name};
-        return 1;
-      },
-      &search);
-  return search.found;
+/// Calls `visit(dl_phdr_info const&)` for each loaded module until it returns true. Takes a lock of
+/// the dynamic linker, so it keeps out forks.
+template <class Visit>
+void for_each_loaded(Visit visit) {
+  std::lock_guard const gate(fork_gate());
+  ::dl_iterate_phdr([](dl_phdr_info* info, std::size_t,
+                       void* data) { return (*static_cast<Visit*>(data))(*info) ? 1 : 0; },
+                    &visit);
+}
+
+inline Module describe(dl_phdr_info const& info) {
+  return {info.dlpi_addr, identity_of(info), info.dlpi_name};
 }
 
 }  // namespace module_detail
 
 /// The module whose code or data lies at `address`.
 inline std::optional<Module> module_at(std::uintptr_t address) {
-  return module_detail::find_module(
-      [=](dl_phdr_info const& info) { return module_detail::contains(info, address); });
+  std::optional<Module> found;
+  module_detail::for_each_loaded([&](dl_phdr_info const& info) {
+    if (!module_detail::contains(info, address)) return false;
+    found = module_detail::describe(info);
+    return true;
+  });
+  return found;
 }
 
-inline std::optional<Module> module_with_identity(std::uint64_t identity) {
-  return module_detail::find_module(
-      [=](dl_phdr_info const& info) { return module_detail::identity_of(info) == identity; });
-}
+/// The modules that were loaded at one time. A forked child looks here, because its dynamic linker
+/// may be locked for ever by a thread that only its parent has.
+class ModuleTable {
+ public:
+  static ModuleTable now() {
+    ModuleTable table;
+    module_detail::for_each_loaded([&](dl_phdr_info const& info) {
+      table.modules_.push_back(module_detail::describe(info));
+      return false;
+    });
+    return table;
+  }
+
+  /// Null when no module of this identity was loaded.
+  Module const* find(std::uint64_t identity) const noexcept {
+    for (auto const& module : modules_) {
+      if (module.identity == identity) return &module;
+    }
+    return nullptr;
+  }
+
+ private:
+  std::vector<Module> modules_;
+};
 
 }  // namespace multiprocessing::os

@@ -2,6 +2,7 @@
 // Waiting for file descriptors until a deadline, and the eventfd that wakes such a wait.
 #pragma once
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -35,9 +36,29 @@ inline bool poll_readable(int fd, base::Deadline deadline) {
 
 /// A counter that is readable while it is not zero.
 inline Fd create_eventfd() {
-  Fd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  Fd fd = above_standard(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd) throw_errno("eventfd");
   return fd;
+}
+
+/// A descriptor that is readable and stays so; empty, with errno, when there is none left.
+inline Fd try_create_readable() noexcept {
+  return above_standard(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+}
+
+/// A pipe whose reading end tells, by end of file, that no process has the writing end any more.
+struct LifeLine {
+  Fd reader;
+  Fd writer;
+};
+
+/// Throws: std::system_error.
+inline LifeLine create_life_line() {
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) == -1) throw_errno("pipe2");
+  LifeLine line{above_standard(fds[0]), above_standard(fds[1])};
+  if (!line.reader || !line.writer) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
+  return line;
 }
 
 /// Makes the eventfd readable. A full counter is readable already, so no failure matters.

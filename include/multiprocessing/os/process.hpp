@@ -8,7 +8,9 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <mutex>
 
+#include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
@@ -18,6 +20,7 @@ inline pid_t this_pid() noexcept { return ::getpid(); }
 inline pid_t parent_pid() noexcept { return ::getppid(); }
 
 inline pid_t fork_process() {
+  std::lock_guard const gate(fork_gate());  // the child, too, unlocks its copy
   pid_t const pid = ::fork();
   if (pid == -1) throw_errno("fork");
   return pid;
@@ -41,6 +44,12 @@ inline void die_with_parent(pid_t parent) noexcept {
 }
 
 /// The name that ps and top show; the kernel keeps 15 bytes.
+/// Like std::atexit, but not while this library forks: a lock of the C library is involved.
+inline void register_at_exit(void (*function)()) noexcept {
+  std::lock_guard const gate(fork_gate());
+  std::atexit(function);
+}
+
 inline void set_command_name(char const* name) noexcept { ::syscall(SYS_prctl, PR_SET_NAME, name); }
 
 }  // namespace multiprocessing::os

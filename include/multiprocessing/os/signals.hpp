@@ -27,8 +27,11 @@ inline void reset_signals() noexcept {
     bool const ignored = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
     bool const needed = signal == SIGTERM || signal == SIGCHLD;
     bool const is_default = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
-    if (is_default || (ignored && !needed)) continue;
-    std::signal(signal, SIG_DFL);
+    // Flags matter, too: SA_NOCLDWAIT would have the kernel reap children unseen.
+    if ((is_default && signal != SIGCHLD) || (ignored && !needed)) continue;
+    struct sigaction plain {};
+    plain.sa_handler = SIG_DFL;
+    ::sigaction(signal, &plain, nullptr);
   }
   sigset_t none;
   sigemptyset(&none);

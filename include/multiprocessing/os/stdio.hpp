@@ -64,14 +64,14 @@ inline void flush_standard_streams() noexcept {
 
 /// Opened before a fork, where it is cheap, for the child's standard input.
 inline Fd open_null() noexcept {
-  return Fd(retry_eintr([] { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }));
+  return above_standard(retry_eintr([] { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }));
 }
 
 /// Standard input is `null` from now on, and what the parent had read ahead is forgotten, unless
 /// std::cin has a buffer of its own (sync_with_stdio(false)).
 inline void replace_standard_input(Fd null) noexcept {
   if (stdio_detail::has_read_ahead(stdin)) ::__fpurge(stdin);
-  if (null.get() <= STDIN_FILENO) return;  // none to be had, or it is that already
+  if (!null) return;
   retry_eintr([&] { return ::syscall(SYS_dup3, null.get(), STDIN_FILENO, 0); });
 }
 

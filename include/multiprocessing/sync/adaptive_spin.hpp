@@ -23,7 +23,7 @@ class AdaptiveSpin {
     do {
       for (int i = 0; i < kRelaxesBetweenLooksAtTheClock; ++i) {
         if (ready()) {
-          budget_ = std::min(2 * budget_, longest());
+          budget_ = std::min(2 * budget_, longest_);
           return true;
         }
         os::relax_processor();
@@ -44,11 +44,7 @@ class AdaptiveSpin {
   // A look at the clock costs about as much as this many.
   static constexpr int kRelaxesBetweenLooksAtTheClock = 16;
 
-  static Duration longest() noexcept {
-    static bool const alone = os::usable_processors() == 1;
-    return alone ? kShortest : kLongest;
-  }
-
+  Duration longest_ = os::usable_processors() == 1 ? kShortest : kLongest;
   Duration budget_ = kShortest * 8;  // between the two, as nothing is known yet
 };
 

@@ -34,11 +34,11 @@ CodePlace place_of(Result (*function)(Arguments...)) {
   return {module->identity, address - module->base};
 }
 
-/// Throws: Error when this process has not loaded the module, or another build of it.
+/// Throws: Error when the module, or this build of it, is not among `modules`.
 template <class Function>
-Function* function_at(CodePlace place) {
-  auto const module = os::module_with_identity(place.module);
-  if (!module) {
+Function* function_at(CodePlace place, os::ModuleTable const& modules) {
+  auto const* const module = modules.find(place.module);
+  if (module == nullptr) {
     throw Error(
         "the function's module is not loaded in this process: a shared library that was loaded "
         "after this process had started, or another build");
@@ -84,9 +84,9 @@ void encode_callable(Encoder& encoder, F const& callable) {
 }
 
 template <Sendable F>
-F decode_callable(Decoder& decoder) {
+F decode_callable(Decoder& decoder, os::ModuleTable const& modules) {
   if constexpr (FunctionPointer<F>) {
-    return function_at<std::remove_pointer_t<F>>(decode<CodePlace>(decoder));
+    return function_at<std::remove_pointer_t<F>>(decode<CodePlace>(decoder), modules);
   } else {
     alignas(F) std::byte storage[sizeof(F)];
     decoder.read(storage, sizeof(F));

@@ -76,18 +76,18 @@ inline ExceptionRecord record_current_exception() {
   try {
     throw;
   } catch (std::system_error const& error) {
-    record.what = error.what();
+    record.what = base::text_of(error);
     record.category = error.code().category().name();
     record.code = error.code().value();
   } catch (ProcessDied const& error) {
-    record.what = error.what();
+    record.what = base::text_of(error);
     record.code = error.exitcode();
     record.pid = error.pid();
   } catch (RemoteError const& error) {  // already second-hand: keep the first type
     record.type_name = error.type_name();
     record.what = std::string(error.what()).substr(record.type_name.size() + 2);
   } catch (std::exception const& error) {
-    record.what = error.what();
+    record.what = base::text_of(error);
   } catch (...) {
     record.what = "thrown, but not a std::exception";
   }

@@ -146,7 +146,10 @@ class Board {
 
   /// REQUIRES: the caller has claimed the chunk, and written its ChunkResult where it needs one.
   static void settle(Claim const& claim, WorkerNumber worker, ChunkWord::Phase phase) noexcept {
-    claim.job.words[claim.chunk].store(ChunkWord{claim.job.generation, worker, phase}.pack());
+    std::uint64_t claimed =
+        ChunkWord{claim.job.generation, worker, ChunkWord::Phase::Claimed}.pack();
+    claim.job.words[claim.chunk].compare_exchange_strong(
+        claimed, ChunkWord{claim.job.generation, worker, phase}.pack());
     // As long as there are free chunks, somebody will settle one later. seq_cst throughout, so
     // whoever settles last sees that nothing is left.
     if (claim.job.all_claimed()) claim.job.slot->settled.notify_all();

@@ -41,8 +41,8 @@ using AtomicChunkWord = std::atomic<std::uint64_t>;
 struct ChunkResult {
   shm::Offset offset = 0;  ///< Done: encoded results. Failed: an ExceptionRecord, or nothing.
   std::uint64_t size = 0;
-  std::int32_t pid = 0;  ///< Lost: of the dead worker
-  std::int32_t end_code = 0;
+  std::int32_t pid = 0;       ///< Lost: of the dead worker
+  std::int32_t end_code = 0;  ///< CLD_EXITED or CLD_KILLED; 0: nobody knows
   std::int32_t end_status = 0;
 };
 

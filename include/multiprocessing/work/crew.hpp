@@ -8,6 +8,7 @@
 #include <array>
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <condition_variable>
 #include <csignal>
 #include <cstdint>
@@ -48,17 +49,18 @@ class Crew {
         words_(segment_, part(kWordsBegin, kPayloadBegin), segment_.size()),
         payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm) {
     os::Fd const ready = os::create_eventfd();
+    auto const modules = os::ModuleTable::now();
     auto who = launch::new_child_identity();
     who->name = "PoolNursery-" + who->number;
-    nursery_ = launch::start_nursery(std::move(who), static_cast<std::size_t>(workers),
-                                     [&](launch::Nursery& nursery) {
-                                       return Supervisor(nursery, segment_, *board_).run(ready);
-                                     });
+    nursery_ = launch::start_nursery(
+        std::move(who), static_cast<std::size_t>(workers), [&](launch::Nursery& nursery) {
+          return Supervisor(nursery, segment_, *board_, modules).run(ready);
+        });
     base::ScopeGuard end_nursery([this] {
       nursery_.process->send(SIGKILL);
       nursery_.process->wait_until(base::Deadline::never());
     });
-    pollfd fds[] = {{ready.get(), POLLIN, 0}, {nursery_.process->pidfd().get(), POLLIN, 0}};
+    pollfd fds[] = {{ready.get(), POLLIN, 0}, {nursery_.process->sentinel(), POLLIN, 0}};
     os::poll_until(fds, base::Deadline::never());
     if (fds[0].revents == 0) {
       int const error = board_->start_error.load();
@@ -201,6 +203,11 @@ class Crew {
     }
     slot_is_free_.notify_all();
     nursery_.wake();
+    // The nursery takes a second at most, unless somebody stopped it. Without it the kernel ends
+    // the workers.
+    if (!nursery_.process->wait_until(base::Deadline::after(kNurseryGrace))) {
+      nursery_.process->send(SIGKILL);
+    }
     nursery_.process->wait_until(base::Deadline::never());
   }
 
@@ -215,6 +222,8 @@ class Crew {
   }
 
  private:
+  static constexpr std::chrono::seconds kNurseryGrace{3};
+
   // Addresses are free, pages come as they are used: room for any job a machine can hold.
   static constexpr std::uint64_t kReservation = std::uint64_t{1} << 43;
   // Below, a part would be too small for the board.

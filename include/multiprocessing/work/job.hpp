@@ -162,8 +162,9 @@ class Job {
   }
 
   [[noreturn]] void throw_lost(std::uint32_t chunk, ChunkResult const& result) const {
-    auto const status =
-        ExitStatus::from({os::ChildEnd::State::Ended, result.end_code, result.end_status});
+    auto const state =
+        result.end_code == 0 ? os::ChildEnd::State::Stolen : os::ChildEnd::State::Ended;
+    auto const status = ExitStatus::from({state, result.end_code, result.end_status});
     auto const first = chunk * sizes_.chunk_size;
     auto const last = first + items_in(chunk) - 1;
     auto const items = first == last

@@ -74,18 +74,20 @@ void run_chunk(ChunkContext const& context) {
   using Result = ResultOf<F, Item>;
   auto const& job = context.job;
   wire::Decoder callable_bytes({context.segment.data(job.callable.offset), job.callable.size});
-  F f = wire::decode_callable<F>(callable_bytes);
+  F f = wire::decode_callable<F>(callable_bytes, context.modules);
   ItemReader<Item> items(context);
   if constexpr (std::is_void_v<Result>) {
     for (auto i = context.first_item(); i < context.end_item(); ++i) {
       Item item = items.next();
       call(f, item);
+      context.end_if_forked();
     }
   } else if constexpr (wire::PlainBytes<Result>) {
     std::byte* to = context.segment.data(job.results) + context.first_item() * sizeof(Result);
     for (auto i = context.first_item(); i < context.end_item(); ++i, to += sizeof(Result)) {
       Item item = items.next();
       Result const result = call(f, item);
+      context.end_if_forked();
       std::memcpy(to, std::addressof(result), sizeof(Result));
     }
   } else {
@@ -95,6 +97,7 @@ void run_chunk(ChunkContext const& context) {
       Item item = items.next();
       wire::encode<Result>(encoder, call(f, item));
     }
+    context.end_if_forked();
     context.record(bytes);
   }
 }

@@ -22,8 +22,9 @@ namespace multiprocessing::work {
 /// Threads: the nursery's only one.
 class Supervisor {
  public:
-  Supervisor(launch::Nursery& nursery, shm::Segment const& segment, Board& board)
-      : nursery_(nursery), segment_(segment), board_(board) {}
+  Supervisor(launch::Nursery& nursery, shm::Segment const& segment, Board& board,
+             os::ModuleTable const& modules)
+      : nursery_(nursery), segment_(segment), board_(board), modules_(modules) {}
 
   /// Blocks: until the pool has ended or its owner is gone. Returns the nursery's exit code.
   int run(os::Fd const& ready) {
@@ -63,7 +64,7 @@ class Supervisor {
     who->name = "PoolWorker-" + who->number.substr(who->number.rfind(':') + 1);
     who->daemon = true;
     auto const body = [this, number] {
-      return Worker(segment_, board_, static_cast<WorkerNumber>(number)).run();
+      return Worker(segment_, board_, modules_, static_cast<WorkerNumber>(number)).run();
     };
     nursery_.start(number, std::move(who), body);
     board_.worker_pids[number] = nursery_.pid(number);
@@ -78,7 +79,9 @@ class Supervisor {
       // The dead worker's claim keeps the job; without one, its record may be gone by now.
       auto& result = segment_.at<ChunkResult>(job.record->chunk_results)[chunk];
       result.pid = dead.pid;
-      result.end_code = dead.status.signaled() ? CLD_KILLED : CLD_EXITED;
+      result.end_code = dead.status.unknown()    ? 0
+                        : dead.status.signaled() ? CLD_KILLED
+                                                 : CLD_EXITED;
       result.end_status = dead.status.signaled() ? dead.status.signal() : dead.status.exitcode();
       return ChunkWord::Phase::Lost;
     });
@@ -149,6 +152,7 @@ class Supervisor {
   launch::Nursery& nursery_;
   shm::Segment const& segment_;
   Board& board_;
+  os::ModuleTable const& modules_;
   base::Deadline next_try_ = base::Deadline::never();  // to replace workers; never: at once
   base::Deadline give_up_ = base::Deadline::never();
 };

@@ -9,6 +9,9 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
+#include <multiprocessing/os/fork_detector.hpp>
+#include <multiprocessing/os/module.hpp>
+#include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/wire/callable.hpp>
@@ -20,6 +23,8 @@ namespace multiprocessing::work {
 /// All that the code of a chunk gets to see.
 struct ChunkContext {
   shm::Segment const& segment;
+  os::ModuleTable const& modules;
+  os::ForkDetector const& fork_detector;
   JobRecord& job;
   std::uint32_t chunk;
 
@@ -28,6 +33,12 @@ struct ChunkContext {
     return std::min(first_item() + job.chunk_size, job.items);
   }
   ChunkResult& result() const noexcept { return segment.at<ChunkResult>(job.chunk_results)[chunk]; }
+
+  /// To be called whenever user code has returned, before anything is written: a copy of the worker
+  /// that a task has forked ends here. It has claimed nothing, and its parent goes on.
+  void end_if_forked() const noexcept {
+    if (fork_detector.forked()) os::exit_now(0);
+  }
 
   /// Keeps `bytes` for the owner. Throws: std::bad_alloc.
   void record(wire::Bytes const& bytes) const {
@@ -44,8 +55,10 @@ using RunChunk = void(ChunkContext const&);
 /// Threads: one per worker number.
 class Worker {
  public:
-  Worker(shm::Segment const& segment, Board& board, WorkerNumber number)
-      : segment_(&segment), board_(&board), number_(number) {}
+  /// Throws: std::system_error.
+  Worker(shm::Segment const& segment, Board& board, os::ModuleTable const& modules,
+         WorkerNumber number)
+      : segment_(&segment), board_(&board), modules_(&modules), number_(number) {}
 
   /// Blocks: until the pool closes. Returns the exit code.
   int run() {
@@ -68,16 +81,19 @@ class Worker {
 
   /// Runs and settles a chunk. A task that ends the process settles nothing: the nursery will.
   void run_claimed(Claim const& claim) {
-    ChunkContext const context{*segment_, *claim.job.record, claim.chunk};
+    ChunkContext const context{*segment_, *modules_, fork_detector_, *claim.job.record,
+                               claim.chunk};
     auto phase = ChunkWord::Phase::Done;
     try {
-      wire::function_at<RunChunk>(context.job.run_chunk)(context);
+      wire::function_at<RunChunk>(context.job.run_chunk, *modules_)(context);
     } catch (launch::ExitRequest const&) {
       throw;
     } catch (...) {
+      context.end_if_forked();
       phase = ChunkWord::Phase::Failed;
       record_exception(context);
     }
+    context.end_if_forked();
     Board::settle(claim, number_, phase);
   }
 
@@ -95,7 +111,9 @@ class Worker {
 
   shm::Segment const* segment_;
   Board* board_;
+  os::ModuleTable const* modules_;
   WorkerNumber number_;
+  os::ForkDetector fork_detector_;
   sync::AdaptiveSpin spin_;
 };
 

@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSL-1.0
+// A child inherits every lock of the C library as it was at the fork, also those that another
+// thread held, and that thread does not exist in the child. So this library forks only while no
+// thread of its own is inside such a lock: both sides hold this gate.
+#pragma once
+
+#include <mutex>
+
+namespace multiprocessing::os {
+
+/// Never destroyed: processes may still be started while static objects are.
+inline std::mutex& fork_gate() {
+  static auto* const gate = new std::mutex;
+  return *gate;
+}
+
+}  // namespace multiprocessing::os
