@@ -31,8 +31,11 @@ namespace {
 
 // A prime, so that over many runs of a loop all its instructions are met.
 long stride() {
-  return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 1999 : 397);
+  return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 499 : 53);
 }
+
+/// For what takes longer: a pool for every attempt.
+long several(long steps) { return steps == 1 ? 1 : 7 * steps; }
 
 /// A crew of one worker, and a call of map in another thread: the watchdog bites if it hangs.
 class Scene {
@@ -122,7 +125,7 @@ TEST_CASE("a worker is killed at every step of claim, run and settle", "[faults]
 TEST_CASE("a nursery is killed at every step of burying a worker", "[faults]") {
   int died = 0;
   int broken = 0;
-  auto const attempts = support::for_every_step(0, stride(), [&](long n) {
+  auto const attempts = support::for_every_step(0, several(stride()), [&](long n) {
     Scene scene;
     support::Stepper nursery(scene.nursery());
     auto const worker = scene.worker();
@@ -172,7 +175,7 @@ Waited wait_for_value(Stage& stage) {
 }  // namespace
 
 TEST_CASE("a waiter is killed at every step of its wait", "[faults]") {
-  auto const attempts = support::for_every_step(0, std::max(1L, stride() / 50), [&](long n) {
+  auto const attempts = support::for_every_step(0, std::max(1L, stride() / 4), [&](long n) {
     Shared const shared;
     support::Pipe go;
     support::RawChild victim([&] {
@@ -193,7 +196,7 @@ TEST_CASE("a waiter is killed at every step of its wait", "[faults]") {
 }
 
 TEST_CASE("a notifier is killed at every step, and the next notification mends it", "[faults]") {
-  auto const attempts = support::for_every_step(0, std::max(1L, stride() / 50), [&](long n) {
+  auto const attempts = support::for_every_step(0, std::max(1L, stride() / 4), [&](long n) {
     Shared const shared;
     support::Pipe go;
     support::RawChild waiter([&] { static_cast<void>(wait_for_value(*shared)); });
