@@ -74,10 +74,12 @@ class Child {
   /// False, and errno says why, when there is no descriptor left.
   bool open_locked() noexcept {
     if (pidfd_) return true;
-    pidfd_ = os::try_open_pidfd(pid_);
-    if (pidfd_ || errno != ESRCH) return static_cast<bool>(pidfd_);
-    // It has ended, and somebody who waits for all children has reaped it.
-    if (!status_) status_ = ExitStatus::from({os::ChildEnd::State::Stolen, 0, 0});
+    if (!status_) {  // else the pid may be a stranger's by now
+      pidfd_ = os::try_open_pidfd(pid_);
+      if (pidfd_ || errno != ESRCH) return static_cast<bool>(pidfd_);
+      // It has ended, and somebody who waits for all children has reaped it.
+      status_ = ExitStatus::from({os::ChildEnd::State::Stolen, 0, 0});
+    }
     pidfd_ = os::try_create_readable();
     return static_cast<bool>(pidfd_);
   }

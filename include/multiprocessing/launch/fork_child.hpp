@@ -88,7 +88,7 @@ template <class Body>
   os::replace_standard_input(std::move(null));
   os::set_command_name(who.name.c_str());
   os::intercept_exit([](int code, void*) { leave(code); });
-  std::exit(run_body(body));
+  os::exit_normally(run_body(body));
 }
 
 }  // namespace fork_detail

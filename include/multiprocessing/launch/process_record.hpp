@@ -194,10 +194,13 @@ class Children {
   /// Starts the process and lists it: both, or neither.
   void start(std::shared_ptr<ProcessRecord> const& record) {
     Records place{record};  // so that nothing can fail once the process runs
+    {
+      std::lock_guard const guard(mutex_);
+      forget_ended();
+    }
     record->start();
     std::lock_guard const guard(mutex_);
     records_.splice(records_.end(), place);
-    forget_ended();
   }
 
   /// Stops listing it once it has ended: from then on its handles alone keep it.

@@ -33,7 +33,18 @@ inline pid_t fork_process() {
 /// was registered after this call, then `leave` with the exit code, which must not return: what the
 /// parent had registered never runs here.
 inline void intercept_exit(void (*leave)(int code, void*)) noexcept {
-  if (::on_exit(leave, nullptr) != 0) exit_now(1);  // no memory, and nothing may run without it
+  // By pointer, here and below: a call by name has the dynamic linker look the function up at its
+  // first use, which would be in every child again.
+  auto* const volatile on_exit_function = &::on_exit;
+  // without memory for it, nothing may run
+  if (on_exit_function(leave, nullptr) != 0) exit_now(1);
+}
+
+/// std::exit, as above.
+[[noreturn]] inline void exit_normally(int code) {
+  auto* const volatile exit_function = &::exit;
+  exit_function(code);
+  exit_now(code);  // not reached
 }
 
 /// Has the kernel kill this process when `parent` ends; kills it now if that has happened already.
