@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 
 #include <multiprocessing/base/deadline.hpp>
@@ -34,6 +35,15 @@ class AdaptiveSpin {
   }
 
  private:
+  /// Whether there is one processor only, so that nobody can run while we spin. Asked once a
+  /// process; a plain atomic, because the guard of another kind of static could be locked for ever
+  /// by a fork.
+  static bool is_alone() noexcept {
+    static std::atomic<int> processors{0};
+    if (processors.load() == 0) processors = os::usable_processors();
+    return processors.load() == 1;
+  }
+
   using Duration = base::Deadline::Clock::duration;
 
   // About one futex wake-up (31-33 us between two processes on a 2-core virtual machine): longer
@@ -44,7 +54,7 @@ class AdaptiveSpin {
   // A look at the clock costs about as much as this many.
   static constexpr int kRelaxesBetweenLooksAtTheClock = 16;
 
-  Duration longest_ = os::usable_processors() == 1 ? kShortest : kLongest;
+  Duration longest_ = is_alone() ? kShortest : kLongest;
   Duration budget_ = kShortest * 8;  // between the two, as nothing is known yet
 };
 
