@@ -2,6 +2,13 @@
 // Everything. Users say once: namespace mp = multiprocessing;
 #pragma once
 
-#include <multiprocessing/errors.hpp>   // IWYU pragma: export
-#include <multiprocessing/pool.hpp>     // IWYU pragma: export
-#include <multiprocessing/process.hpp>  // IWYU pragma: export
+#include <multiprocessing/array.hpp>      // IWYU pragma: export
+#include <multiprocessing/barrier.hpp>    // IWYU pragma: export
+#include <multiprocessing/condition.hpp>  // IWYU pragma: export
+#include <multiprocessing/errors.hpp>     // IWYU pragma: export
+#include <multiprocessing/event.hpp>      // IWYU pragma: export
+#include <multiprocessing/lock.hpp>       // IWYU pragma: export
+#include <multiprocessing/pool.hpp>       // IWYU pragma: export
+#include <multiprocessing/process.hpp>    // IWYU pragma: export
+#include <multiprocessing/semaphore.hpp>  // IWYU pragma: export
+#include <multiprocessing/value.hpp>      // IWYU pragma: export

@@ -4,6 +4,7 @@
 //   Error (a std::runtime_error)
 //   |-- ProcessDied            pid(), exitcode(), signal()
 //   |   `-- WorkerDied         a pool's worker; the pool goes on
+//   |-- BrokenBarrierError     who waits at a barrier would wait for ever
 //   |-- BrokenProcessPool      the pool is gone for good
 //   |-- CancelledError         the work was given up on request
 //   `-- RemoteError            an exception whose type is unknown here; type_name()

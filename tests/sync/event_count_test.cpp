@@ -24,7 +24,7 @@ struct Stage {
   EventCount answer;
   std::atomic<int> value{0};
   std::atomic<int> answered{0};
-  LifeLock peer;
+  shm::LifeLock peer;
 };
 
 class Shared {
@@ -40,7 +40,7 @@ class Shared {
   Stage* stage_;
 };
 
-Waited wait_for_value(Stage& stage, int value, Deadline deadline, LifeLock* peer = nullptr) {
+Waited wait_for_value(Stage& stage, int value, Deadline deadline, shm::LifeLock* peer = nullptr) {
   AdaptiveSpin spin;
   return stage.event.await([&] { return stage.value.load() >= value; }, deadline, spin, peer);
 }

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <ctime>
+#include <type_traits>
 
 namespace multiprocessing::base {
 
@@ -16,6 +17,16 @@ class Deadline {
   static constexpr Deadline never() noexcept { return Deadline(Clock::time_point::max()); }
 
   static constexpr Deadline at(Clock::time_point when) noexcept { return Deadline(when); }
+
+  /// A time of another clock, as far away as it is now.
+  template <class Other, class Duration>
+  static Deadline at(std::chrono::time_point<Other, Duration> when) {
+    if constexpr (std::is_same_v<Other, Clock>) {
+      return at(std::chrono::ceil<Clock::duration>(when));
+    } else {
+      return after(when - Other::now());
+    }
+  }
 
   /// `timeout` from now. Zero and negative timeouts have passed already; what would not fit the
   /// clock is `never()`.

@@ -38,6 +38,14 @@ class WorkerDied : public ProcessDied {
   using ProcessDied::ProcessDied;
 };
 
+/// The barrier was broken while, or before, the caller waited: by a timeout, abort(), reset(), an
+/// exception of the action, or the death of one who waited.
+/// Python: threading.BrokenBarrierError.
+class BrokenBarrierError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The pool can not run anything any more; the text says why.
 /// Python: concurrent.futures.process.BrokenProcessPool.
 class BrokenProcessPool : public Error {

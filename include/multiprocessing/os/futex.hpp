@@ -6,11 +6,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cerrno>
+#include <cstddef>
 #include <cstdint>
-
+#include <span>
+#include <string>
 #include <climits>
+
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
@@ -43,10 +48,13 @@ struct FutexExpectation {
   std::uint32_t expected;
 };
 
-/// Sleeps while both words hold what is expected. `Unsupported` before Linux 5.16, or where a
-/// sandbox forbids the call.
-inline FutexResult futex_wait_either(FutexExpectation first, FutexExpectation second,
-                                     base::Deadline deadline) {
+/// As many words as one wait can watch; the kernel's limit.
+inline constexpr std::size_t kMostFutexWords = 128;
+
+/// Sleeps while all the words, at most kMostFutexWords, hold what is expected. `Unsupported` before
+/// Linux 5.16, or where a sandbox forbids the call.
+inline FutexResult futex_wait_any(std::span<FutexExpectation const> words,
+                                  base::Deadline deadline) {
   // What headers older than Linux 5.16 lack: the number of the call, FUTEX_32, struct futex_waitv.
   constexpr long kFutexWaitv = 449;
   constexpr std::uint32_t kWordOf32Bits = 2;
@@ -56,24 +64,40 @@ inline FutexResult futex_wait_either(FutexExpectation first, FutexExpectation se
     std::uint32_t flags;
     std::uint32_t reserved;
   };
-  auto const waiter = [](FutexExpectation const& e) {
+  std::array<Waiter, kMostFutexWords> waiters;
+  std::transform(words.begin(), words.end(), waiters.begin(), [](FutexExpectation const& e) {
     return Waiter{e.expected, reinterpret_cast<std::uintptr_t>(e.word), kWordOf32Bits, 0};
-  };
-  Waiter waiters[] = {waiter(first), waiter(second)};
+  });
   timespec const when =
       base::to_timespec(deadline.is_never() ? base::Deadline::Clock::duration::zero()
                                             : deadline.time().time_since_epoch());
-  auto const result =
-      ::syscall(kFutexWaitv, waiters, 2, 0, deadline.is_never() ? nullptr : &when, CLOCK_MONOTONIC);
+  auto const result = ::syscall(kFutexWaitv, waiters.data(), words.size(), 0,
+                                deadline.is_never() ? nullptr : &when, CLOCK_MONOTONIC);
   if (result >= 0 || errno == EAGAIN || errno == EINTR) return FutexResult::MaybeChanged;
   if (errno == ETIMEDOUT) return FutexResult::TimedOut;
   if (errno == ENOSYS || errno == EPERM) return FutexResult::Unsupported;
-  throw_errno("futex_waitv", "2 words");
+  throw_errno("futex_waitv", std::to_string(words.size()) + " words");
 }
 
 /// Wakes up to `count` sleepers. Async-signal-safe.
 inline void futex_wake(FutexWord const& word, int count = INT_MAX) noexcept {
+  int const errno_before = errno;
   ::syscall(SYS_futex, &word, FUTEX_WAKE, count, nullptr, nullptr, 0);
+  errno = errno_before;
+}
+
+/// How a word changes; by 1 to 2047, the twelve bits that the kernel takes.
+enum class FutexChange { Add = FUTEX_OP_ADD, Or = FUTEX_OP_OR };
+
+/// Changes `word` and wakes up to `count` sleepers on it, in one system call: whoever is killed has
+/// done both or neither. Async-signal-safe.
+inline void futex_change_and_wake(FutexWord& word, FutexChange change, std::uint32_t by,
+                                  int count = INT_MAX) noexcept {
+  int const errno_before = errno;
+  // The comparison decides whether to wake a second word's sleepers: at most 0 of them.
+  ::syscall(SYS_futex, &word, FUTEX_WAKE_OP, count, 0L, &word,
+            FUTEX_OP(static_cast<int>(change), by, FUTEX_OP_CMP_EQ, 0));
+  errno = errno_before;
 }
 
 }  // namespace multiprocessing::os

@@ -16,6 +16,7 @@
 #include <new>
 
 #include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/memory.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
@@ -63,6 +64,7 @@ inline void fix_size(Fd const& fd, std::size_t size) {
 inline void commit_pages(Fd const& fd, std::size_t offset, std::size_t size) {
   // Linux undoes an interrupted fallocate; in pieces, a storm of signals can not stop it for good.
   constexpr std::size_t kPiece = std::size_t{16} << 20;
+  if (size > kPiece && size > available_memory()) throw std::bad_alloc();
   for (std::size_t done = 0; done < size; done += kPiece) {
     auto const piece = std::min(kPiece, size - done);
     auto const result = retry_eintr([&] {

@@ -2,17 +2,22 @@
 // Processes by file descriptor: a pid can be reused by a stranger, a pidfd never.
 #pragma once
 
+#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>
+#include <multiprocessing/os/text_file.hpp>
 
 namespace multiprocessing::os {
 
@@ -33,6 +38,39 @@ inline Fd open_pidfd(pid_t pid) {
   Fd fd = try_open_pidfd(pid);
   if (!fd) throw_errno("pidfd_open", std::to_string(pid));
   return fd;
+}
+
+/// Now, in the clock of start_time_of().
+inline std::uint64_t ticks_since_boot() noexcept {
+  timespec now;
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  auto const ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  return static_cast<std::uint64_t>(now.tv_sec) * ticks +
+         static_cast<std::uint64_t>(now.tv_nsec) * ticks / 1'000'000'000;
+}
+
+/// When the process began, in clock ticks since the machine's start. 0 when there is no such
+/// process, or no /proc.
+inline std::uint64_t start_time_of(pid_t pid) {
+  auto const stat = read_text_file("/proc/" + std::to_string(pid) + "/stat");
+  // The name in parentheses may hold anything; field 3 follows the last one.
+  constexpr int kField = 22;
+  auto at = stat.rfind(')');
+  for (int field = 2; field < kField && at != std::string::npos; ++field) {
+    at = stat.find(' ', at + 1);
+  }
+  if (at == std::string::npos) return 0;
+  return number_after(std::string_view(stat).substr(at), " ").value_or(0);
+}
+
+/// Whether the process that had `pid` at the time `seen_at` (in ticks since boot) still runs:
+/// zombies do not, and whoever was given the pid later is somebody else.
+inline bool is_running(pid_t pid, std::uint64_t seen_at) {
+  Fd const pidfd = try_open_pidfd(pid);
+  if (!pidfd) return errno != ESRCH && errno != EINVAL;  // no descriptor to spare: nobody can tell
+  if (start_time_of(pid) > seen_at) return false;
+  pollfd ended{pidfd.get(), POLLIN, 0};
+  return retry_eintr([&] { return ::poll(&ended, 1, 0); }) == 0;
 }
 
 /// Sends `signal`; false when the process has been reaped already. Without a pidfd, to `pid`, which

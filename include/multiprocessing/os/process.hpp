@@ -6,6 +6,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <mutex>
@@ -19,10 +21,23 @@ inline pid_t this_pid() noexcept { return ::getpid(); }
 /// The process that forked this one; another one once that has ended.
 inline pid_t parent_pid() noexcept { return ::getppid(); }
 
+using ForkListener = void (*)(pid_t child) noexcept;
+
+/// Called in the parent after every fork_process(), also with -1; null: nobody wants to know. What
+/// the handlers of pthread_atfork are not told.
+inline std::atomic<ForkListener>& fork_listener() noexcept {
+  static std::atomic<ForkListener> listener{nullptr};
+  return listener;
+}
+
 inline pid_t fork_process() {
   std::lock_guard const gate(fork_gate());  // the child, too, unlocks its copy
   pid_t const pid = ::fork();
-  if (pid == -1) throw_errno("fork");
+  int const fork_errno = errno;
+  if (pid != 0) {
+    if (ForkListener const listener = fork_listener().load()) listener(pid);
+  }
+  if (pid == -1) throw_error(fork_errno, "fork", "");
   return pid;
 }
 

@@ -8,22 +8,31 @@
 
 #include <cerrno>
 #include <cstddef>
+#include <optional>
 
+#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/futex.hpp>
 #include <multiprocessing/os/system_call.hpp>
+#include <multiprocessing/os/thread.hpp>
 
 namespace multiprocessing::os {
 
 enum class [[nodiscard]] Acquired{Clean, Recovered};
 
 /// Lives inside a segment. Never destroyed: its memory goes with the segment.
+/// Belongs to the thread that locked it. `Recovered`: the last holder died with it.
 class RobustMutex {
  public:
-  RobustMutex() {
+  enum class Kind { Plain, Recursive };
+
+  explicit RobustMutex(Kind kind = Kind::Plain) {
     pthread_mutexattr_t attributes;
     check(::pthread_mutexattr_init(&attributes), "pthread_mutexattr_init");
     ::pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
     ::pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    // ERRORCHECK costs nothing here: a robust mutex looks at its owner anyway.
+    ::pthread_mutexattr_settype(
+        &attributes, kind == Kind::Recursive ? PTHREAD_MUTEX_RECURSIVE : PTHREAD_MUTEX_ERRORCHECK);
     int const result = ::pthread_mutex_init(&mutex_, &attributes);
     ::pthread_mutexattr_destroy(&attributes);
     check(result, "pthread_mutex_init");
@@ -31,18 +40,46 @@ class RobustMutex {
   RobustMutex(RobustMutex const&) = delete;
   RobustMutex& operator=(RobustMutex const&) = delete;
 
-  /// Blocks: until the holder releases it or dies. `Recovered`: the last holder died with it.
-  Acquired lock() {
-    int const result = ::pthread_mutex_lock(&mutex_);
-    if (result == EOWNERDEAD) {
-      check(::pthread_mutex_consistent(&mutex_), "pthread_mutex_consistent");
-      return Acquired::Recovered;
-    }
-    check(result, "pthread_mutex_lock");
-    return Acquired::Clean;
+  /// Blocks: until the holder releases it or dies.
+  /// Throws: std::system_error, EDEADLK when this thread holds it already and it is Plain.
+  Acquired lock() { return *acquired(::pthread_mutex_lock(&mutex_), "pthread_mutex_lock"); }
+
+  /// nullopt when somebody holds it; also this thread, when it is Plain.
+  std::optional<Acquired> try_lock() {
+    int const result = ::pthread_mutex_trylock(&mutex_);
+    if (result == EBUSY || result == EDEADLK) return std::nullopt;
+    return acquired(result, "pthread_mutex_trylock");
+  }
+
+  /// As lock(); nullopt when the deadline has passed.
+  std::optional<Acquired> lock_until(base::Deadline deadline) {
+    if (deadline.is_never()) return lock();
+    timespec const when = base::to_timespec(deadline.time().time_since_epoch());
+    int const result = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &when);
+    if (result == ETIMEDOUT) return std::nullopt;
+    return acquired(result, "pthread_mutex_clocklock");
+  }
+
+  /// False, and nothing happened, when this thread does not hold it.
+  bool try_unlock() {
+    int const result = ::pthread_mutex_unlock(&mutex_);
+    if (result == EPERM) return false;
+    check(result, "pthread_mutex_unlock");
+    return true;
   }
 
   void unlock() { check(::pthread_mutex_unlock(&mutex_), "pthread_mutex_unlock"); }
+
+  /// The thread that holds it; 0 when nobody does, or the holder is dead. No system call.
+  pid_t owner() const noexcept {
+    auto const value = word().load(std::memory_order_relaxed);  // a look, nothing follows from it
+    return (value & FUTEX_OWNER_DIED) != 0 ? 0 : static_cast<pid_t>(value & FUTEX_TID_MASK);
+  }
+
+  bool held_by_this_thread() const { return owner() == this_thread_id(); }
+
+  /// How often the holder has locked it; 0 for a Plain one. REQUIRES: held_by_this_thread().
+  unsigned depth() const noexcept { return mutex_.__data.__count; }
 
   /// Holder's thread id, and the kernel's bits FUTEX_OWNER_DIED and FUTEX_WAITERS. A sleeper on
   /// this word that has set FUTEX_WAITERS is woken when the holder dies.
@@ -51,10 +88,20 @@ class RobustMutex {
                   "this C library keeps the lock word elsewhere");
     return *reinterpret_cast<FutexWord*>(&mutex_);
   }
+  FutexWord const& word() const noexcept { return const_cast<RobustMutex*>(this)->word(); }
 
  private:
   static void check(int result, char const* call) {
     if (result != 0) throw_error(result, call, "robust");
+  }
+
+  std::optional<Acquired> acquired(int result, char const* call) {
+    if (result != EOWNERDEAD) {
+      check(result, call);
+      return Acquired::Clean;
+    }
+    check(::pthread_mutex_consistent(&mutex_), "pthread_mutex_consistent");
+    return Acquired::Recovered;
   }
 
   pthread_mutex_t mutex_;

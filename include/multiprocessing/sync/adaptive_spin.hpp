@@ -17,6 +17,12 @@ namespace multiprocessing::sync {
 /// Threads: external synchronization.
 class AdaptiveSpin {
  public:
+  /// For places that many threads share: what this thread has found worth it lately.
+  static AdaptiveSpin& of_this_thread() {
+    static thread_local AdaptiveSpin spin;
+    return spin;
+  }
+
   /// Whether `ready()` became true while spinning.
   template <class Ready>
   bool operator()(Ready const& ready) {

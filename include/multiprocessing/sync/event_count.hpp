@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// The one wait of this library: until a condition on shared memory holds, a deadline passes, or the
-// process that could make it hold is dead.
+// A wait for a condition on any words of shared memory, until it holds, a deadline passes, or the
+// process that could make it hold is dead. Where one word is the whole condition, see WaitWord.
 //
 //   waiter                                   notifier
 //   key = sequence                           makes the condition true
@@ -15,18 +15,15 @@
 //           wakes; whoever watches over the notifier makes that call.
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstdint>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/futex.hpp>
+#include <multiprocessing/shm/life_lock.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
-#include <multiprocessing/sync/life_lock.hpp>
+#include <multiprocessing/sync/park.hpp>
 
 namespace multiprocessing::sync {
-
-enum class [[nodiscard]] Waited{Ready, TimedOut, PeerDied};
 
 /// Lives inside a segment; all zeros is a valid initial state.
 /// Threads and processes: all members safe.
@@ -45,16 +42,15 @@ class EventCount {
   /// Peer death: `PeerDied` once the holder of `peer` (may be null) is dead and not `ready()`.
   template <class Ready>
   Waited await(Ready const& ready, base::Deadline deadline, AdaptiveSpin& spin,
-               LifeLock* peer = nullptr) {
+               shm::LifeLock* peer = nullptr) {
     if (ready() || spin(ready)) return Waited::Ready;
     for (;;) {
       std::uint32_t const key = sequence_.load();
       arrivals_.fetch_add(1);
       if (ready()) return Waited::Ready;
       if (deadline.passed()) return Waited::TimedOut;
-      if (peer == nullptr) {
-        static_cast<void>(os::futex_wait(sequence_, key, deadline));
-      } else if (!sleep_beside(*peer, key, deadline)) {
+      auto const peers = peer == nullptr ? Peers() : Peers(&peer, 1);
+      if (!park({&sequence_, key}, peers, deadline)) {
         return ready() ? Waited::Ready : Waited::PeerDied;
       }
       if (ready()) return Waited::Ready;
@@ -62,27 +58,6 @@ class EventCount {
   }
 
  private:
-  // How late a death may be noticed where the kernel can't wait for two words at once.
-  static constexpr std::chrono::milliseconds kLivenessCheck{10};
-
-  /// Sleeps; false when the peer is dead.
-  bool sleep_beside(LifeLock& peer, std::uint32_t key, base::Deadline deadline) {
-    auto const watched = peer.watch();
-    if (!watched) {
-      peer.spread_death();
-      return false;
-    }
-    if (os::futex_wait_either({&sequence_, key}, *watched, deadline) ==
-        os::FutexResult::Unsupported) {
-      auto const slice = earlier(deadline, base::Deadline::after(kLivenessCheck));
-      static_cast<void>(os::futex_wait(sequence_, key, slice));
-    }
-    if (!peer.holder_is_dead()) return true;
-    // The kernel woke one sleeper only. Whatever else woke this one: it may have been the one.
-    peer.spread_death();
-    return false;
-  }
-
   os::FutexWord sequence_{0};
   os::FutexWord arrivals_{0};
   os::FutexWord quiet_{0};

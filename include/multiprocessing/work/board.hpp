@@ -37,9 +37,9 @@
 #include <optional>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/shm/life_lock.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/event_count.hpp>
-#include <multiprocessing/sync/life_lock.hpp>
 #include <multiprocessing/wire/callable.hpp>
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/result_log.hpp>
@@ -111,7 +111,7 @@ class Board {
   sync::EventCount work;  ///< notified when there is something to claim, or the phase changes
 
   // written by the nursery
-  sync::LifeLock nursery_life;
+  shm::LifeLock nursery_life;
   std::atomic<std::int32_t> start_error{0};  ///< errno, when no worker can be started
   std::atomic<std::int32_t> worker_pids[kMaxWorkers] = {};
 

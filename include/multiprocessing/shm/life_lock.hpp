@@ -11,7 +11,7 @@
 #include <multiprocessing/os/futex.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
 
-namespace multiprocessing::sync {
+namespace multiprocessing::shm {
 
 /// Lives inside a segment. Works also when the process becomes a zombie or its pid is reused: the
 /// kernel itself marks the word when the holding thread ends.
@@ -20,10 +20,21 @@ class LifeLock {
   /// Called once by the process to watch, from a thread that lives as long as the process.
   void hold() { static_cast<void>(lock_.lock()); }
 
+  /// The same, unless somebody alive holds it.
+  bool try_hold() { return !is_held() && lock_.try_lock().has_value(); }
+
   /// REQUIRES: the other process has called hold().
   bool holder_is_dead() noexcept {
     // acquire: what the holder wrote before its end is visible to who sees the end
     return (lock_.word().load(std::memory_order_acquire) & FUTEX_OWNER_DIED) != 0;
+  }
+
+  /// Whether somebody holds it and lives.
+  bool is_held() const noexcept { return lock_.owner() != 0; }
+
+  /// Forgets a dead holder. REQUIRES: nobody else calls this or hold() meanwhile.
+  void clear() {
+    if (lock_.try_lock()) lock_.unlock();
   }
 
   /// What the word holds until the holder dies, for a futex wait; nullopt when it is dead.
@@ -45,4 +56,4 @@ class LifeLock {
   os::RobustMutex lock_;
 };
 
-}  // namespace multiprocessing::sync
+}  // namespace multiprocessing::shm

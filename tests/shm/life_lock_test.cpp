@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <multiprocessing/sync/life_lock.hpp>
+#include <multiprocessing/shm/life_lock.hpp>
 
 #include <new>
 
@@ -8,7 +8,7 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
-using multiprocessing::sync::LifeLock;
+using multiprocessing::shm::LifeLock;
 namespace shm = multiprocessing::shm;
 
 TEST_CASE("the holder's death shows however it ends, also while it is a zombie", "[life_lock]") {

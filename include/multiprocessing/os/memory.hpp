@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: BSL-1.0
+// How much memory can still be had. Linux grants any single page of a big request, and ends some
+// process when there are no more; so who asks for much asks here first.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <sstream>
+#include <string>
+
+#include <multiprocessing/os/text_file.hpp>
+
+namespace multiprocessing::os {
+
+namespace memory_detail {
+inline constexpr std::uint64_t kUnlimited = std::numeric_limits<std::uint64_t>::max();
+
+/// The number in a file of /sys; kUnlimited where there is none ("max", no such file).
+inline std::uint64_t number_in(std::string const& path) {
+  return number_after(read_text_file(path), "").value_or(kUnlimited);
+}
+
+/// What the machine has, free or freed on demand, swap included.
+inline std::uint64_t of_the_machine() {
+  auto const text = read_text_file("/proc/meminfo");
+  auto const available = number_after(text, "MemAvailable:");
+  if (!available) return kUnlimited;
+  return (*available + number_after(text, "SwapFree:").value_or(0)) << 10;
+}
+
+/// What is left below one limit; kUnlimited where there is none.
+inline std::uint64_t left_of(std::string const& limit, std::string const& used) {
+  auto const allowed = number_in(limit);
+  auto const taken = number_in(used);
+  if (allowed == kUnlimited || taken == kUnlimited) return kUnlimited;
+  return allowed > taken ? allowed - taken : 0;
+}
+
+/// What the control group of this process, and those above it, still allow.
+inline std::uint64_t of_the_control_groups() {
+  std::istringstream groups(read_text_file("/proc/self/cgroup"));
+  std::uint64_t least = kUnlimited;
+  for (std::string line; std::getline(groups, line);) {
+    // hierarchy:controllers:path; version 2 names no controllers
+    auto const first = line.find(':');
+    auto const second = line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    auto const controllers = line.substr(first + 1, second - first - 1);
+    auto path = line.substr(second + 1);
+    while (!path.empty() && path.back() == '/') path.pop_back();
+    for (;;) {
+      if (controllers.empty()) {
+        auto const group = "/sys/fs/cgroup" + path;
+        least = std::min(least, left_of(group + "/memory.max", group + "/memory.current"));
+      } else if (controllers.find("memory") != std::string::npos) {
+        auto const group = "/sys/fs/cgroup/memory" + path;
+        least = std::min(
+            least, left_of(group + "/memory.limit_in_bytes", group + "/memory.usage_in_bytes"));
+      }
+      auto const parent = path.rfind('/');
+      if (parent == std::string::npos) break;
+      path.resize(parent);
+    }
+  }
+  return least;
+}
+}  // namespace memory_detail
+
+/// In bytes; an estimate, others may take it first. The largest number where nobody can tell.
+inline std::uint64_t available_memory() {
+  return std::min(memory_detail::of_the_machine(), memory_detail::of_the_control_groups());
+}
+
+}  // namespace multiprocessing::os

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSL-1.0
+// The arena that this process shares with its descendants: where small shared objects live.
+//
+//   Lock, Event, Value ..  --Shared<State>-->  Lease  --block number-->  Arena (one segment a
+//   family)
+//
+// It is made at the first use, and inherited by fork: a forked child gets a place among the
+// participants, and holds what its parent held, before it does anything else. So a shared object
+// lives as long as any process that could reach it, whoever drops it first or is killed.
+#pragma once
+
+#include <sys/types.h>
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <type_traits>
+#include <utility>
+
+#include <multiprocessing/os/fork_gate.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/os/stdio.hpp>
+#include <multiprocessing/os/thread.hpp>
+#include <multiprocessing/shm/arena.hpp>
+
+namespace multiprocessing::shm {
+
+/// Threads: all members safe. Fork: as above.
+class Heap {
+ public:
+  /// Of this process. Never destroyed: static objects may hold shared ones.
+  /// Throws: std::system_error, std::bad_alloc when it can not be made.
+  static Heap& instance() {
+    if (auto* const heap = current().load()) return *heap;
+    std::lock_guard const gate(os::fork_gate());  // no fork finds it half made
+    if (auto* const heap = current().load()) return *heap;
+    auto heap = std::make_unique<Heap>();
+    os::count_forks();
+    os::register_fork_handlers(&before_fork, &in_parent, &in_child);
+    os::fork_listener() = &note_forked;
+    current() = heap.get();
+    return *heap.release();
+  }
+
+  /// REQUIRES: not called by users; instance() makes the only one.
+  Heap() : arena_("multiprocessing-heap", kReservation) {
+    Number const me = arena_.claim(Arena::kNobody);
+    if (me == Arena::kNobody || !arena_.enter(me)) throw std::bad_alloc();
+    me_ = me;
+  }
+  Heap(Heap const&) = delete;
+  Heap& operator=(Heap const&) = delete;
+
+  Arena& arena() noexcept { return arena_; }
+
+  /// This process among the participants; kNobody when there was no room for it.
+  Number me() const noexcept { return me_.load(); }
+
+  Number allocate(std::uint64_t size) {
+    std::lock_guard const lock(mutex_);
+    return arena_.allocate(me(), size);
+  }
+  void release(Number block) noexcept {
+    std::lock_guard const lock(mutex_);
+    arena_.release(me(), block);
+  }
+
+ private:
+  // More than any machine has, and little beside the 128 TiB that a process may address.
+  static constexpr std::uint64_t kReservation = std::uint64_t{1} << 40;
+
+  static std::atomic<Heap*>& current() noexcept {
+    static std::atomic<Heap*> heap{nullptr};
+    return heap;
+  }
+  static Number& claimed_by_this_thread() noexcept {
+    static thread_local Number place = Arena::kNobody;
+    return place;
+  }
+
+  // The mutex is held across the fork: what other threads hold does not change between the copy of
+  // the holds and the copy of the memory.
+  static void before_fork() {
+    auto& heap = *current().load();
+    heap.mutex_.lock();
+    claimed_by_this_thread() = heap.arena_.claim(heap.me());
+  }
+  static void in_parent() { current().load()->mutex_.unlock(); }
+  /// So that a child that is killed before it enters is known to be dead, and a failed fork too.
+  static void note_forked(pid_t child) noexcept {
+    Number const place = std::exchange(claimed_by_this_thread(), Arena::kNobody);
+    if (place != Arena::kNobody) current().load()->arena_.participant(place).set_pid(child);
+  }
+  static void in_child() {
+    auto& heap = *current().load();
+    Number const place = std::exchange(claimed_by_this_thread(), Arena::kNobody);
+    if (place != Arena::kNobody && !heap.arena_.enter(place)) {
+      os::write_to_stderr(
+          "multiprocessing: this process was stopped at its birth for more than a minute, and what "
+          "it shares with its parent is gone\n");
+      std::abort();
+    }
+    heap.me_ = place;
+    heap.mutex_.unlock();
+  }
+
+  Arena arena_;
+  std::mutex mutex_;
+  std::atomic<Number> me_{Arena::kNobody};
+};
+
+/// One process's hold of one block.
+class Lease {
+ public:
+  explicit Lease(std::uint64_t size) : heap_(&Heap::instance()), block_(heap_->allocate(size)) {}
+  Lease(Lease const&) = delete;
+  Lease& operator=(Lease const&) = delete;
+  ~Lease() { heap_->release(block_); }
+
+  std::byte* data() const noexcept { return heap_->arena().data(block_); }
+  Number block() const noexcept { return block_; }
+
+ private:
+  Heap* heap_;
+  Number block_;
+};
+
+/// A handle of a T in shared memory: copies are the same object, in all processes that inherit one.
+/// A T is never destroyed; its memory is freed when the last handle is gone.
+template <class T>
+class Shared {
+ public:
+  static_assert(std::is_trivially_destructible_v<T>, "its holder may be killed");
+
+  /// Makes the object, followed by `extra` zero bytes. Throws: std::bad_alloc, what T's does.
+  template <class... Arguments>
+  static Shared make(std::uint64_t extra, Arguments&&... arguments) {
+    auto lease = std::make_shared<Lease const>(sizeof(T) + extra);
+    auto* const object = new (lease->data()) T(std::forward<Arguments>(arguments)...);
+    return Shared(std::move(lease), object);
+  }
+
+  /// A handle of a part of the object, which keeps the whole.
+  template <class Part>
+  Shared<Part> part(Part T::*member) const {
+    return Shared<Part>(lease_, &(object_->*member));
+  }
+
+  // No moves: a handle always has its object.
+  Shared(Shared const&) = default;
+  Shared& operator=(Shared const&) = default;
+
+  T* operator->() const noexcept { return object_; }
+  T& operator*() const noexcept { return *object_; }
+
+  /// Names what make() made in all processes, as long as it lives; never 0.
+  std::uint32_t id() const noexcept { return lease_->block() + 1; }
+
+  /// Whether both are the same object.
+  friend bool operator==(Shared const& a, Shared const& b) noexcept {
+    return a.object_ == b.object_;
+  }
+
+ private:
+  template <class>
+  friend class Shared;
+
+  Shared(std::shared_ptr<Lease const> lease, T* object)
+      : lease_(std::move(lease)), object_(object) {}
+
+  std::shared_ptr<Lease const> lease_;
+  T* object_;
+};
+
+}  // namespace multiprocessing::shm

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSL-1.0
+// Who is attached to an arena, and is it alive: a table of processes inside the segment.
+//
+//   Free --- claimed for a child that is about to be forked ---> Claimed
+//   Claimed --- the child itself, before anything else ---> Entered
+//   Claimed, Entered --- dead: whoever needs a place, or what it held ---> Free
+//
+// Alive means that the robust lock that the process holds for life is held. Where that lock says
+// otherwise the process may still run (the thread that entered has ended), so pid and time of entry
+// decide: never the pid alone, which could be a zombie's or a stranger's by now.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+#include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/os/pidfd.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/shm/life_lock.hpp>
+
+namespace multiprocessing::shm {
+
+/// One process. Lives inside a segment. `state` and `generation` change under the arena's guard,
+/// except for the step from Claimed to Entered, which is the process's own.
+class alignas(base::kCacheLine) Participant {
+ public:
+  enum class State : std::uint32_t { Free, Claimed, Entered };
+
+  bool is_free() const noexcept { return state_.load() == State::Free; }
+
+  /// Grows by one when the place is freed: number and generation name one process for good.
+  std::uint32_t generation() const noexcept { return generation_.load(); }
+
+  /// For a process that is about to be made. REQUIRES: is_free().
+  void claim() noexcept {
+    pid_ = 0;
+    seen_at_ = os::ticks_since_boot();
+    state_ = State::Claimed;
+  }
+
+  /// Told by the parent, so that a child that is killed before it enters is known.
+  void set_pid(pid_t pid) noexcept {
+    if (state_.load() != State::Claimed) return;
+    seen_at_ = os::ticks_since_boot();
+    pid_ = pid;
+  }
+
+  /// This process takes the place that was claimed for it. False when it has been taken away.
+  bool enter() {
+    pid_ = os::this_pid();
+    seen_at_ = os::ticks_since_boot();
+    auto expected = State::Claimed;
+    if (!state_.compare_exchange_strong(expected, State::Entered)) return false;
+    life_.hold();
+    return true;
+  }
+
+  /// REQUIRES: !is_free().
+  bool is_dead() {
+    if (state_.load() == State::Entered && life_.is_held()) return false;
+    pid_t const pid = pid_.load();
+    if (pid == 0) return os::ticks_since_boot() > seen_at_.load() + kLongestBirth;
+    return !os::is_running(pid, seen_at_.load());
+  }
+
+  /// REQUIRES: is_dead(). May be repeated by another process when this one is killed meanwhile.
+  void free() {
+    life_.clear();
+    generation_.fetch_add(1);
+    state_ = State::Free;
+  }
+
+  pid_t pid() const noexcept { return pid_.load(); }
+
+  /// To sleep until it dies.
+  LifeLock& life() noexcept { return life_; }
+
+  /// Pages that back this participant's row of holds; they stay when the place is freed.
+  std::uint32_t row_pages() const noexcept { return row_pages_; }
+  void add_row_page() noexcept { ++row_pages_; }
+
+ private:
+  // Between a fork that this library did not make and the child's first step lie microseconds; a
+  // child that nobody has seen after this many ticks (a minute) does not exist.
+  static constexpr std::uint64_t kLongestBirth = 6000;
+
+  LifeLock life_;
+  std::atomic<State> state_{State::Free};
+  std::atomic<std::uint32_t> generation_{0};
+  std::atomic<pid_t> pid_{0};    // 0: not known yet
+  std::uint32_t row_pages_ = 0;  // guarded by the arena
+  std::atomic<std::uint64_t> seen_at_{0};
+};
+static_assert(sizeof(Participant) == base::kCacheLine);
+
+}  // namespace multiprocessing::shm

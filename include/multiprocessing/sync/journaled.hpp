@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: BSL-1.0
+// A value in shared memory that changes as a whole, whoever is killed while it changes.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace multiprocessing::sync {
+
+/// Whether one store writes all of a T.
+template <class T>
+inline constexpr bool kIsOneStore = std::atomic_ref<T>::is_always_lock_free;
+
+/// Lives inside a segment. All members REQUIRE a lock that the user holds.
+template <class T>
+class Journaled {
+ public:
+  explicit Journaled(T const& value) : value_(value) {}
+
+  /// The value, after the end of a change whose writer was killed in it.
+  T& get() {
+    if (is_pending_.load()) finish(next_);
+    return value_;
+  }
+
+  /// All or nothing.
+  void replace(T const& value) {
+    next_ = value;
+    is_pending_ = true;  // from here on the change has happened
+    finish(value);
+  }
+
+ private:
+  void finish(T const& value) {
+    value_ = value;
+    is_pending_ = false;
+  }
+
+  alignas(std::atomic_ref<T>::required_alignment) T value_;
+  T next_{};
+  std::atomic<bool> is_pending_{false};
+};
+
+template <class T>
+requires kIsOneStore<T>
+class Journaled<T> {
+ public:
+  explicit Journaled(T const& value) : value_(value) {}
+
+  T& get() noexcept { return value_; }
+  void replace(T const& value) noexcept { std::atomic_ref<T>(value_).store(value); }
+
+ private:
+  alignas(std::atomic_ref<T>::required_alignment) T value_;
+};
+
+}  // namespace multiprocessing::sync

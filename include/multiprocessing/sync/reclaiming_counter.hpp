@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: BSL-1.0
+// The counter of a semaphore that takes back what a dead process still held.
+//
+// It has no count: it has a table of what each participant holds, and what is left follows from it.
+// So an acquisition is one store, in the acquirer's own entry, and dies with it.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/os/robust_mutex.hpp>
+#include <multiprocessing/shm/arena.hpp>
+#include <multiprocessing/sync/adaptive_spin.hpp>
+#include <multiprocessing/sync/wait_word.hpp>
+
+namespace multiprocessing::sync {
+
+/// Lives inside a segment. Threads and processes: all members safe; what one thread acquired,
+/// another thread of its process may release.
+class ReclaimingCounter {
+ public:
+  explicit ReclaimingCounter(std::uint32_t value) : value_(value) {}
+
+  /// Blocks: until there is something left, or the deadline. False: the latter.
+  bool acquire(shm::Arena& arena, shm::Number me, base::Deadline deadline) {
+    if (try_acquire(arena, me)) return true;
+    if (deadline.passed() || !queue_.lock_until(deadline)) return false;
+    bool const acquired = acquire_in_front(arena, me, deadline);
+    queue_.unlock();
+    return acquired;
+  }
+
+  bool try_acquire(shm::Arena& arena, shm::Number me) {
+    static_cast<void>(guard_.lock());  // nothing to repair: each entry is one store
+    bool const acquired = left(arena) > 0;
+    if (acquired) store(arena, me, held(arena, me) + 1);
+    guard_.unlock();
+    return acquired;
+  }
+
+  /// False, and nothing happened, when `me` holds none.
+  bool release(shm::Arena& arena, shm::Number me) {
+    static_cast<void>(guard_.lock());
+    auto const mine = held(arena, me);
+    if (mine > 0) store(arena, me, mine - 1);
+    guard_.unlock();
+    // Killed before this line: the sleeper sees the death of who held something.
+    if (mine > 0) released_.add(1, 1);
+    return mine > 0;
+  }
+
+  /// What is left now, not counting what is held by the dead.
+  std::uint32_t value(shm::Arena& arena) {
+    static_cast<void>(guard_.lock());
+    auto const value = left(arena);
+    guard_.unlock();
+    return value;
+  }
+
+ private:
+  // How late the death of a holder may be noticed that can not be slept on.
+  static constexpr std::chrono::milliseconds kLivenessCheck{10};
+
+  struct Holders {
+    std::array<shm::LifeLock*, kMostPeers> lives;
+    std::size_t count = 0;
+    bool are_all = true;
+
+    Peers peers() const noexcept { return {lives.data(), count}; }
+  };
+
+  bool acquire_in_front(shm::Arena& arena, shm::Number me, base::Deadline deadline) {
+    auto& spin = AdaptiveSpin::of_this_thread();
+    for (;;) {
+      auto const seen = released_.value();
+      if (try_acquire(arena, me)) {
+        auto value = released_.value();
+        while (!released_.exchange_alone(value, value)) {
+        }
+        return true;
+      }
+      if (deadline.passed()) return false;
+      auto const holders = who_holds(arena);
+      auto const end =
+          holders.are_all ? deadline : earlier(deadline, base::Deadline::after(kLivenessCheck));
+      static_cast<void>(released_.await([=](std::uint32_t now) { return now != seen; }, end, spin,
+                                        holders.peers()));
+    }
+  }
+
+  Holders who_holds(shm::Arena& arena) {
+    Holders holders;
+    for (shm::Number number = 0; number < arena.participants(); ++number) {
+      if (held(arena, number) == 0) continue;
+      auto& life = arena.participant(number).life();
+      if (holders.count == kMostPeers || !life.is_held()) {
+        holders.are_all = false;
+      } else {
+        holders.lives[holders.count++] = &life;
+      }
+    }
+    return holders;
+  }
+
+  /// What the process that has the place now holds: an entry of an earlier one counts for nothing.
+  std::uint32_t held(shm::Arena& arena, shm::Number number) const {
+    auto const entry = table_[number].load();
+    auto const generation = static_cast<std::uint32_t>(entry >> 32);
+    if (generation != arena.participant(number).generation()) return 0;
+    return static_cast<std::uint32_t>(entry);
+  }
+
+  void store(shm::Arena& arena, shm::Number number, std::uint32_t count) {
+    auto const generation = std::uint64_t{arena.participant(number).generation()};
+    table_[number] = generation << 32 | count;
+  }
+
+  std::uint32_t left(shm::Arena& arena) {
+    std::uint64_t used = 0;
+    for (shm::Number number = 0; number < arena.participants(); ++number) {
+      auto const count = held(arena, number);
+      if (count == 0) continue;
+      auto& who = arena.participant(number);
+      if (!who.is_free() && !who.is_dead()) used += count;
+    }
+    return value_ > used ? value_ - static_cast<std::uint32_t>(used) : 0;
+  }
+
+  std::uint32_t value_;
+  WaitWord released_;  // changes with each release; wraps around
+  os::RobustMutex queue_;
+  os::RobustMutex guard_;
+  // (generation of the participant << 32) | what it holds; written under the guard
+  std::array<std::atomic<std::uint64_t>, shm::Arena::kParticipants> table_{};
+};
+
+}  // namespace multiprocessing::sync

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: BSL-1.0
+// A value in memory that processes and threads share.
+#pragma once
+
+#include <atomic>
+#include <concepts>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+#include <multiprocessing/lock.hpp>
+#include <multiprocessing/shm/heap.hpp>
+#include <multiprocessing/sync/journaled.hpp>
+#include <multiprocessing/wire/bitwise.hpp>
+
+namespace multiprocessing {
+
+/// What may live in shared memory: arithmetic types, enumerations, and trivially copyable classes
+/// of these, at any depth, that hold no pointers or references.
+template <class T>
+concept SharedState = wire::Bitwise<T> && std::same_as<T, std::remove_cv_t<T>>;
+
+namespace value_detail {
+/// The one sentence for types that can not be shared.
+template <class T>
+constexpr void require_shared_state() {
+  static_assert(SharedState<T>,
+                "multiprocessing: a value of this type can not live in shared memory, because it "
+                "is not trivially copyable, or holds a pointer or a reference, which means nothing "
+                "in another process; use arithmetic types, enumerations, std::array and plain "
+                "structs of these, and indices instead of pointers");
+}
+template <class T>
+constexpr void require_atomic() {
+  static_assert(sync::kIsOneStore<T>,
+                "multiprocessing: values of this type are too large to change in one atomic step; "
+                "use update(), or lock()");
+}
+}  // namespace value_detail
+
+struct ValueOptions {
+  /// A lock that others may use, too; nullopt: an RLock of its own.
+  std::optional<AnyLock> lock = {};
+};
+
+/// A handle; a copy is the same value, also in a process that is started with it.
+/// Threads, processes: all members safe; those that return a T or take one hold the lock.
+/// Peer death: assignment and update() happen as a whole or not at all. Who is killed while it
+/// holds a Guard leaves what it has written; the next holder of the lock can see recovered().
+/// Python: multiprocessing.Value. Differs: typed; update(), atomic(); assigning to a handle from
+/// another handle makes it the same value.
+template <class T>
+class Value {
+  static_assert((value_detail::require_shared_state<T>(), true));
+
+ public:
+  /// The lock is held as long as it lives.
+  class Guard {
+   public:
+    T& operator*() const noexcept { return *value_; }
+    T* operator->() const noexcept { return value_; }
+    /// Whether the last holder of the lock died with it.
+    [[nodiscard]] bool recovered() const noexcept { return held_.mutex()->recovered(); }
+
+   private:
+    friend class Value;
+    Guard(AnyLock const& lock, sync::Journaled<T>& value) : held_(lock), value_(&value.get()) {}
+
+    std::unique_lock<AnyLock const> held_;
+    T* value_;
+  };
+
+  /// All zeros. Throws, here and below: std::bad_alloc, std::system_error.
+  Value() : Value(T{}) {}
+  explicit Value(T const& value) : Value(ValueOptions{}, value) {}
+  explicit Value(ValueOptions options, T const& value = T{})
+      : value_(shm::Shared<State>::make(0, value)),
+        lock_(options.lock ? *options.lock : AnyLock(value_.part(&State::mutex))) {}
+
+  /// Access in place. Blocks: for the lock.
+  [[nodiscard]] Guard lock() const { return Guard(lock_, value_->value); }
+
+  /// A copy. Blocks: for the lock.
+  [[nodiscard]] T value() const { return *lock(); }
+
+  /// Blocks: for the lock.
+  Value const& operator=(T const& value) const {
+    std::lock_guard const held(lock_);
+    value_->value.get();  // what a killed writer began ends first
+    value_->value.replace(value);
+    return *this;
+  }
+
+  /// Calls `f(T&)` on a copy, which then becomes the value; not when f throws. Returns what f does.
+  /// Blocks: for the lock, which is held while f runs.
+  template <std::invocable<T&> F>
+  decltype(auto) update(F&& f) const {
+    static_assert(!std::is_reference_v<std::invoke_result_t<F, T&>>,
+                  "multiprocessing: the function returns a reference to a copy that is gone");
+    std::lock_guard const held(lock_);
+    T copy = value_->value.get();
+    if constexpr (std::is_void_v<std::invoke_result_t<F, T&>>) {
+      std::invoke(std::forward<F>(f), copy);
+      value_->value.replace(copy);
+    } else {
+      auto result = std::invoke(std::forward<F>(f), copy);
+      value_->value.replace(copy);
+      return result;
+    }
+  }
+
+  /// Access without the lock, by atomic operations alone: use it everywhere or nowhere.
+  [[nodiscard]] std::atomic_ref<T> atomic() const noexcept {
+    value_detail::require_atomic<T>();
+    return std::atomic_ref<T>(value_->value.get());
+  }
+
+  AnyLock const& get_lock() const noexcept { return lock_; }
+
+  /// Whether both are the same value.
+  friend bool operator==(Value const& a, Value const& b) noexcept { return a.value_ == b.value_; }
+
+ private:
+  struct State {
+    explicit State(T const& initial) : mutex(sync::Mutex::Kind::Recursive), value(initial) {}
+
+    sync::Mutex mutex;  ///< not used where another lock was given
+    sync::Journaled<T> value;
+  };
+
+  shm::Shared<State> value_;
+  AnyLock lock_;
+};
+
+/// A Value without a lock: the user sees to it that nobody reads what another writes.
+/// Threads, processes: external synchronization, or atomic().
+/// Python: multiprocessing.RawValue.
+template <class T>
+class RawValue {
+  static_assert((value_detail::require_shared_state<T>(), true));
+
+ public:
+  /// All zeros. Throws: std::bad_alloc, std::system_error.
+  RawValue() : RawValue(T{}) {}
+  explicit RawValue(T const& value) : value_(shm::Shared<State>::make(0, value)) {}
+
+  [[nodiscard]] T value() const noexcept { return value_->value; }
+  RawValue const& operator=(T const& value) const noexcept {
+    value_->value = value;
+    return *this;
+  }
+  T& operator*() const noexcept { return value_->value; }
+  T* operator->() const noexcept { return &value_->value; }
+
+  [[nodiscard]] std::atomic_ref<T> atomic() const noexcept {
+    value_detail::require_atomic<T>();
+    return std::atomic_ref<T>(value_->value);
+  }
+
+  /// Whether both are the same value.
+  friend bool operator==(RawValue const& a, RawValue const& b) noexcept {
+    return a.value_ == b.value_;
+  }
+
+ private:
+  struct State {
+    explicit State(T const& initial) : value(initial) {}
+    alignas(std::atomic_ref<T>::required_alignment) T value;
+  };
+
+  shm::Shared<State> value_;
+};
+
+}  // namespace multiprocessing
