@@ -67,7 +67,7 @@ class Barrier {
   /// Breaks it: all who wait, and who come later, get BrokenBarrierError.
   void abort() const { state_->abort(); }
   /// Makes it a new one: those who wait get BrokenBarrierError, who comes later does not.
-  void reset() const { state_->reset(); }
+  void reset() const { state_->reset(state_.id()); }
 
   int parties() const noexcept { return static_cast<int>(state_->parties()); }
   /// How many wait now.
@@ -102,9 +102,7 @@ class Barrier {
   }
 
   Passage pass(base::Deadline deadline) const {
-    return state_->pass(state_.id(), deadline, [this] {
-      if (options_->action) options_->action();
-    });
+    return state_->pass(state_.id(), deadline, options_->action);
   }
 
   int number_of(Passage passage) const {

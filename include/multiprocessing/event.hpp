@@ -9,7 +9,6 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/shm/heap.hpp>
-#include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/sync/wait_word.hpp>
 
 namespace multiprocessing {
@@ -72,8 +71,7 @@ class Event {
   bool wait_by(base::Deadline deadline) const {
     auto const before = state_->value();
     auto const was_set = [=](std::uint32_t value) { return is_set(value) || value != before; };
-    return state_->await(was_set, deadline, sync::AdaptiveSpin::of_this_thread()) ==
-           sync::Waited::Ready;
+    return state_->await(was_set, deadline) == sync::Waited::Ready;
   }
 
   shm::Shared<sync::WaitWord> state_;

@@ -2,6 +2,7 @@
 #include <multiprocessing/os/memfd.hpp>
 
 #include <sys/stat.h>
+#include <sys/sysinfo.h>
 
 #include "../support/catch.hpp"
 
@@ -35,4 +36,29 @@ TEST_CASE("a memfd of fixed size can not be shrunk under its users", "[memfd]") 
 TEST_CASE("a memfd is not inherited by exec", "[memfd]") {
   auto const fd = os::create_memfd("test");
   CHECK((::fcntl(fd.get(), F_GETFD) & FD_CLOEXEC) != 0);
+}
+
+TEST_CASE("more pages than the machine has are refused before any is taken", "[memfd]") {
+  struct sysinfo machine;
+  REQUIRE(::sysinfo(&machine) == 0);
+  std::uint64_t const all =
+      (std::uint64_t{machine.totalram} + machine.totalswap) * machine.mem_unit;
+  auto const fd = os::create_memfd("test");
+  os::fix_size(fd, 8 * all);
+  CHECK_THROWS_AS(os::commit_pages(fd, 0, 4 * all), std::bad_alloc);
+  CHECK_THROWS_AS(os::commit_pages(fd, 4 * all, 4 * all), std::bad_alloc);
+  CHECK(backed_bytes(fd) == 0);
+  os::commit_pages(fd, 4 * all, 1);  // a little is still to be had
+  CHECK(backed_bytes(fd) > 0);
+}
+
+TEST_CASE("what was written stays when its pages are committed again", "[memfd]") {
+  auto const fd = os::create_memfd("test");
+  os::fix_size(fd, 8192);
+  os::commit_pages(fd, 0, 4096);
+  REQUIRE(::pwrite(fd.get(), "text", 4, 100) == 4);
+  os::commit_pages(fd, 0, 8192);
+  char text[104];
+  CHECK(os::read_front(fd, text, sizeof text) == sizeof text);
+  CHECK(std::string_view(text + 100, 4) == "text");
 }

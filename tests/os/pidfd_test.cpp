@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/os/pidfd.hpp>
 
+#include <sys/resource.h>
+
+#include <fstream>
+#include <thread>
+
 #include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/process.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
@@ -14,6 +20,12 @@ namespace {
 os::ChildEnd end_of(pid_t pid, os::Fd const& pidfd) {
   os::poll_readable(pidfd.get(), Deadline::never());
   return os::reap_child(pidfd, pid);
+}
+
+/// Returns once `child` is a zombie.
+void wait_for_zombie(support::RawChild const& child) {
+  siginfo_t info;
+  REQUIRE(::waitid(P_PID, static_cast<id_t>(child.pid()), &info, WEXITED | WNOWAIT) == 0);
 }
 }  // namespace
 
@@ -68,4 +80,112 @@ TEST_CASE("without a pidfd a child is signalled and reaped by its pid", "[pidfd]
   auto end = os::reap_child(none, pid);
   while (end.state == State::Running) end = os::reap_child(none, pid);
   CHECK(end.status == SIGKILL);
+}
+
+TEST_CASE("the clock of starts counts ticks since the machine's", "[pidfd]") {
+  auto const before = os::ticks_since_boot();
+  double uptime = 0;
+  std::ifstream("/proc/uptime") >> uptime;
+  auto const after = os::ticks_since_boot();
+  CHECK(before > 0);
+  CHECK(before <= after);
+  auto const ticks = uptime * static_cast<double>(::sysconf(_SC_CLK_TCK));
+  CHECK(static_cast<double>(before) <= ticks + 1);  // that file has two digits
+  CHECK(ticks <= static_cast<double>(after) + 1);
+}
+
+TEST_CASE("a process has begun before it is asked whatever its name", "[pidfd]") {
+  auto const mine = os::stat_of(::getpid());
+  REQUIRE(mine.has_value());
+  CHECK(mine->state == 'R');
+  CHECK(mine->start_time > 0);
+  auto const before = os::ticks_since_boot();
+  CHECK(mine->start_time <= before);
+  support::Pipe named;
+  support::RawChild child([&] {
+    os::set_command_name("a) S 1 (b) 2");
+    named.tell();
+    for (;;) ::pause();
+  });
+  named.hear();
+  support::wait_until_asleep(child.pid());
+  auto const its = os::stat_of(child.pid());
+  REQUIRE(its.has_value());
+  CHECK(its->state == 'S');
+  CHECK(its->start_time >= before);
+  CHECK(its->start_time <= os::ticks_since_boot());
+  child.kill();
+  wait_for_zombie(child);
+  CHECK(os::stat_of(child.pid())->state == 'Z');
+  CHECK_FALSE(os::stat_of(0x3fffffff).has_value());
+}
+
+TEST_CASE("a process runs until it is a zombie", "[pidfd]") {
+  support::Pipe end;
+  support::RawChild child([&] { end.hear(); });
+  auto const seen_at = os::ticks_since_boot();
+  CHECK(os::is_running(child.pid(), seen_at));
+  end.tell();
+  wait_for_zombie(child);
+  CHECK_FALSE(os::is_running(child.pid(), seen_at));
+  pid_t const pid = child.pid();
+  child.wait();
+  CHECK_FALSE(os::is_running(pid, seen_at));
+}
+
+TEST_CASE("a process runs as long as any of its threads", "[pidfd]") {
+  support::Pipe only_one_left;
+  support::Pipe end;
+  support::RawChild child([&] {
+    pid_t const first = ::getpid();
+    std::thread([&, first] {
+      support::wait_for_state(first, "Z");
+      only_one_left.tell();
+      end.hear();
+      ::_exit(0);
+    }).detach();
+    ::syscall(SYS_exit, 0);  // the thread alone
+  });
+  only_one_left.hear();
+  CHECK(os::is_running(child.pid(), os::ticks_since_boot()));
+  end.tell();
+  wait_for_zombie(child);
+  CHECK_FALSE(os::is_running(child.pid(), os::ticks_since_boot()));
+}
+
+TEST_CASE("who has begun after it was seen is somebody else", "[pidfd]") {
+  auto const start = os::stat_of(::getpid())->start_time;
+  CHECK(os::is_running(::getpid(), os::ticks_since_boot()));
+  CHECK(os::is_running(::getpid(), start));
+  CHECK_FALSE(os::is_running(::getpid(), start - 1));
+  CHECK_FALSE(os::is_running(::getpid(), 0));
+}
+
+TEST_CASE("what is no process does not run", "[pidfd]") {
+  auto const now = os::ticks_since_boot();
+  for (pid_t const pid : {0x3fffffff, 0, -1}) CHECK_FALSE(os::is_running(pid, now));
+}
+
+TEST_CASE("the number of a thread is nobody's pid", "[pidfd]") {
+  support::Pipe begun;
+  support::Pipe end;
+  pid_t id = 0;
+  std::thread thread([&] {
+    id = static_cast<pid_t>(::syscall(SYS_gettid));
+    begun.tell();
+    end.hear();
+  });
+  begun.hear();
+  CHECK_FALSE(os::is_running(id, os::ticks_since_boot()));
+  end.tell();
+  thread.join();
+}
+
+TEST_CASE("without a descriptor to spare a process is not taken for dead", "[pidfd]") {
+  support::RawChild child([] {
+    rlimit const none{0, 0};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    return os::is_running(::getpid(), os::ticks_since_boot()) ? 0 : 1;
+  });
+  CHECK(child.wait() == 0);
 }

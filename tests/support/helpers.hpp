@@ -70,6 +70,28 @@ struct Pipe {
   }
 };
 
+/// Returns once the state in a directory of /proc is one of `states`, or it is gone.
+inline void wait_for_state_in(std::string const& directory, std::string const& states) {
+  for (;;) {
+    std::ifstream file(directory + "/stat");
+    std::string stat;
+    std::getline(file, stat);
+    if (stat.empty() || states.find(stat[stat.rfind(')') + 2]) != std::string::npos) return;
+    ::sched_yield();
+  }
+}
+inline void wait_for_state(pid_t pid, std::string const& states) {
+  wait_for_state_in("/proc/" + std::to_string(pid), states);
+}
+/// Returns once `pid`, a child, sleeps in the kernel.
+inline void wait_until_asleep(pid_t pid) { wait_for_state(pid, "S"); }
+inline void wait_until_asleep_or_ended(pid_t pid) { wait_for_state(pid, "SZ"); }
+
+/// Returns once `thread` of `process` has ended, or is a zombie.
+inline void wait_until_gone(pid_t process, pid_t thread) {
+  wait_for_state_in("/proc/" + std::to_string(process) + "/task/" + std::to_string(thread), "Z");
+}
+
 /// A bare child, made without the library: runs `body` and exits with what it returns, or 0.
 class RawChild {
  public:
@@ -94,7 +116,15 @@ class RawChild {
 
   pid_t pid() const { return pid_; }
   void kill() const { ::kill(pid_, SIGKILL); }
+  /// Returns once it stands still.
+  void stop() const {
+    ::kill(pid_, SIGSTOP);
+    wait_for_state(pid_, "T");
+  }
+  void go_on() const { ::kill(pid_, SIGCONT); }
 
+  /// Somebody else has reaped it.
+  void forget() { pid_ = -1; }
   /// The wait status.
   int wait() {
     int status = 0;
@@ -111,17 +141,6 @@ class RawChild {
 
   pid_t pid_;
 };
-
-/// Returns once `pid` sleeps in the kernel.
-inline void wait_until_asleep(pid_t pid) {
-  for (;;) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string stat;
-    std::getline(file, stat);
-    if (stat.compare(stat.rfind(')') + 2, 1, "S") == 0) return;
-    ::sched_yield();
-  }
-}
 
 /// Runs `body` in a bare child with stderr going into a string.
 template <class Body>

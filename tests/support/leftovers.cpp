@@ -24,7 +24,11 @@ std::vector<std::string> list_fds() {
     std::string const name = entry->d_name;
     if (name[0] == '.' || std::stoi(name) == ::dirfd(dir.get())) continue;
     std::error_code error;
-    result.push_back(name + " -> " + fs::read_symlink("/proc/self/fd/" + name, error).string());
+    auto const target = fs::read_symlink("/proc/self/fd/" + name, error).string();
+    // Made with the first shared object, and kept: one a process.
+    if (target.find("memfd:multiprocessing-heap") == std::string::npos) {
+      result.push_back(name + " -> " + target);
+    }
   }
   std::sort(result.begin(), result.end());
   return result;

@@ -90,13 +90,15 @@ inline void futex_wake(FutexWord const& word, int count = INT_MAX) noexcept {
 enum class FutexChange { Add = FUTEX_OP_ADD, Or = FUTEX_OP_OR };
 
 /// Changes `word` and wakes up to `count` sleepers on it, in one system call: whoever is killed has
-/// done both or neither. Async-signal-safe.
+/// done both or neither. Async-signal-safe. REQUIRES: it does not hold UINT32_MAX.
 inline void futex_change_and_wake(FutexWord& word, FutexChange change, std::uint32_t by,
                                   int count = INT_MAX) noexcept {
   int const errno_before = errno;
-  // The comparison decides whether to wake a second word's sleepers: at most 0 of them.
+  // The comparison decides whether to wake sleepers of a second word, one at least; what it
+  // compares with is -1.
+  constexpr int kNever = 0xFFF;
   ::syscall(SYS_futex, &word, FUTEX_WAKE_OP, count, 0L, &word,
-            FUTEX_OP(static_cast<int>(change), by, FUTEX_OP_CMP_EQ, 0));
+            FUTEX_OP(static_cast<int>(change), by, FUTEX_OP_CMP_EQ, kNever));
   errno = errno_before;
 }
 

@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -40,7 +41,7 @@ inline Fd open_pidfd(pid_t pid) {
   return fd;
 }
 
-/// Now, in the clock of start_time_of().
+/// Now, in the clock in which the kernel tells when a process began.
 inline std::uint64_t ticks_since_boot() noexcept {
   timespec now;
   ::clock_gettime(CLOCK_BOOTTIME, &now);
@@ -49,26 +50,37 @@ inline std::uint64_t ticks_since_boot() noexcept {
          static_cast<std::uint64_t>(now.tv_nsec) * ticks / 1'000'000'000;
 }
 
-/// When the process began, in clock ticks since the machine's start. 0 when there is no such
-/// process, or no /proc.
-inline std::uint64_t start_time_of(pid_t pid) {
-  auto const stat = read_text_file("/proc/" + std::to_string(pid) + "/stat");
-  // The name in parentheses may hold anything; field 3 follows the last one.
-  constexpr int kField = 22;
-  auto at = stat.rfind(')');
-  for (int field = 2; field < kField && at != std::string::npos; ++field) {
-    at = stat.find(' ', at + 1);
+/// What /proc says of a process.
+struct ProcessStat {
+  char state;                ///< 'R', 'S', .. 'Z' for a zombie
+  std::uint64_t start_time;  ///< in the clock of ticks_since_boot()
+};
+
+/// nullopt when there is no such process, or no /proc.
+inline std::optional<ProcessStat> stat_of(pid_t pid) {
+  auto const text = read_text_file("/proc/" + std::to_string(pid) + "/stat");
+  // The name in parentheses may hold anything; field 3, the state, follows the last one.
+  constexpr int kStart = 22;
+  auto const name_end = text.rfind(") ");
+  if (name_end == std::string::npos || name_end + 2 >= text.size()) return std::nullopt;
+  auto at = name_end + 1;
+  for (int field = 3; field < kStart && at != std::string::npos; ++field) {
+    at = text.find(' ', at + 1);
   }
-  if (at == std::string::npos) return 0;
-  return number_after(std::string_view(stat).substr(at), " ").value_or(0);
+  if (at == std::string::npos) return std::nullopt;
+  auto const start_time = number_after(std::string_view(text).substr(at), " ");
+  return ProcessStat{text[name_end + 2], start_time.value_or(0)};
 }
 
 /// Whether the process that had `pid` at the time `seen_at` (in ticks since boot) still runs:
 /// zombies do not, and whoever was given the pid later is somebody else.
 inline bool is_running(pid_t pid, std::uint64_t seen_at) {
   Fd const pidfd = try_open_pidfd(pid);
-  if (!pidfd) return errno != ESRCH && errno != EINVAL;  // no descriptor to spare: nobody can tell
-  if (start_time_of(pid) > seen_at) return false;
+  if (!pidfd && (errno == ESRCH || errno == EINVAL || errno == ENOENT)) return false;
+  auto const stat = stat_of(pid);
+  if (stat && stat->start_time > seen_at) return false;
+  if (!pidfd)
+    return !stat || (stat->state != 'Z' && stat->state != 'X');  // not allowed, or none left
   pollfd ended{pidfd.get(), POLLIN, 0};
   return retry_eintr([&] { return ::poll(&ended, 1, 0); }) == 0;
 }

@@ -78,7 +78,7 @@ class RobustMutex {
 
   bool held_by_this_thread() const { return owner() == this_thread_id(); }
 
-  /// How often the holder has locked it; 0 for a Plain one. REQUIRES: held_by_this_thread().
+  /// How often the holder has locked it. REQUIRES: held_by_this_thread().
   unsigned depth() const noexcept { return mutex_.__data.__count; }
 
   /// Holder's thread id, and the kernel's bits FUTEX_OWNER_DIED and FUTEX_WAITERS. A sleeper on

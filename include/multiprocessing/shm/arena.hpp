@@ -73,9 +73,9 @@ class Arena {
     }
   }
 
-  /// The calling process takes the place that was claimed for it.
+  /// The calling process takes the place that was claimed for it, which was of `generation` then.
   /// False when it has been taken away: this process was kept from running for a minute.
-  bool enter(Number me) { return participant(me).enter(); }
+  bool enter(Number me, std::uint32_t generation) { return participant(me).enter(generation); }
 
   Participant& participant(Number number) noexcept {
     return segment_.at<Participant>(kTable)[number];
@@ -110,6 +110,17 @@ class Arena {
   }
 
   std::byte* data(Number block) const noexcept { return segment_.data(blocks()[block].offset); }
+
+  /// Names what is in the block now, in all processes; never 0, and never again.
+  std::uint64_t id(Number block) const noexcept {
+    return std::uint64_t{blocks()[block].uses} << 32 | block;
+  }
+  /// Whether what `id` named still lives.
+  bool exists(std::uint64_t id) const noexcept {
+    auto const number = static_cast<Number>(id);
+    return number < header().blocks && this->id(number) == id &&
+           blocks()[number].state == Block::State::Used;
+  }
 
   /// `me` does not hold the block any more. Frees it when nobody else does.
   void release(Number me, Number block) {
@@ -170,7 +181,8 @@ class Arena {
     Offset offset;
     std::uint32_t size_class;
     std::atomic<State> state;
-    Number next;  ///< in the free list
+    Number next;         ///< in the free list
+    std::uint32_t uses;  ///< how often it was allocated
   };
 
   struct Header {
@@ -346,8 +358,10 @@ class Arena {
       commit_row(me, number);
       row(me)[number / 64].fetch_or(bit(number));
     }
-    head = blocks()[number].next;
-    blocks()[number].state = Block::State::Used;
+    auto& block = blocks()[number];
+    head = block.next;
+    ++block.uses;
+    block.state = Block::State::Used;
     return number;
   }
 

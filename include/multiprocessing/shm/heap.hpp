@@ -12,6 +12,7 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -48,7 +49,7 @@ class Heap {
   /// REQUIRES: not called by users; instance() makes the only one.
   Heap() : arena_("multiprocessing-heap", kReservation) {
     Number const me = arena_.claim(Arena::kNobody);
-    if (me == Arena::kNobody || !arena_.enter(me)) throw std::bad_alloc();
+    if (me == Arena::kNobody || !arena_.enter(me, 0)) throw std::bad_alloc();
     me_ = me;
   }
   Heap(Heap const&) = delete;
@@ -76,9 +77,14 @@ class Heap {
     static std::atomic<Heap*> heap{nullptr};
     return heap;
   }
-  static Number& claimed_by_this_thread() noexcept {
-    static thread_local Number place = Arena::kNobody;
-    return place;
+  /// A place, and the generation it was claimed in.
+  struct Claim {
+    Number place = Arena::kNobody;
+    std::uint32_t generation = 0;
+  };
+  static Claim& claimed_by_this_thread() noexcept {
+    static thread_local constinit Claim claim;
+    return claim;
   }
 
   // The mutex is held across the fork: what other threads hold does not change between the copy of
@@ -86,24 +92,27 @@ class Heap {
   static void before_fork() {
     auto& heap = *current().load();
     heap.mutex_.lock();
-    claimed_by_this_thread() = heap.arena_.claim(heap.me());
+    Number const place = heap.arena_.claim(heap.me());
+    claimed_by_this_thread() = {
+        place, place == Arena::kNobody ? 0 : heap.arena_.participant(place).generation()};
   }
   static void in_parent() { current().load()->mutex_.unlock(); }
   /// So that a child that is killed before it enters is known to be dead, and a failed fork too.
   static void note_forked(pid_t child) noexcept {
-    Number const place = std::exchange(claimed_by_this_thread(), Arena::kNobody);
-    if (place != Arena::kNobody) current().load()->arena_.participant(place).set_pid(child);
+    auto const claim = std::exchange(claimed_by_this_thread(), Claim());
+    if (claim.place == Arena::kNobody) return;
+    current().load()->arena_.participant(claim.place).set_pid(child);
   }
   static void in_child() {
     auto& heap = *current().load();
-    Number const place = std::exchange(claimed_by_this_thread(), Arena::kNobody);
-    if (place != Arena::kNobody && !heap.arena_.enter(place)) {
+    auto const claim = std::exchange(claimed_by_this_thread(), Claim());
+    if (claim.place != Arena::kNobody && !heap.arena_.enter(claim.place, claim.generation)) {
       os::write_to_stderr(
           "multiprocessing: this process was stopped at its birth for more than a minute, and what "
           "it shares with its parent is gone\n");
       std::abort();
     }
-    heap.me_ = place;
+    heap.me_ = claim.place;
     heap.mutex_.unlock();
   }
 
@@ -121,7 +130,7 @@ class Lease {
   ~Lease() { heap_->release(block_); }
 
   std::byte* data() const noexcept { return heap_->arena().data(block_); }
-  Number block() const noexcept { return block_; }
+  std::uint64_t id() const noexcept { return heap_->arena().id(block_); }
 
  private:
   Heap* heap_;
@@ -156,8 +165,8 @@ class Shared {
   T* operator->() const noexcept { return object_; }
   T& operator*() const noexcept { return *object_; }
 
-  /// Names what make() made in all processes, as long as it lives; never 0.
-  std::uint32_t id() const noexcept { return lease_->block() + 1; }
+  /// Names what make() made, in all processes and for good; never 0.
+  std::uint64_t id() const noexcept { return lease_->id(); }
 
   /// Whether both are the same object.
   friend bool operator==(Shared const& a, Shared const& b) noexcept {

@@ -18,10 +18,15 @@ namespace multiprocessing::shm {
 class LifeLock {
  public:
   /// Called once by the process to watch, from a thread that lives as long as the process.
-  void hold() { static_cast<void>(lock_.lock()); }
+  void hold() { spread_if(lock_.lock()); }
 
   /// The same, unless somebody alive holds it.
-  bool try_hold() { return !is_held() && lock_.try_lock().has_value(); }
+  bool try_hold() {
+    if (is_held()) return false;
+    auto const acquired = lock_.try_lock();
+    if (acquired) spread_if(*acquired);
+    return acquired.has_value();
+  }
 
   /// REQUIRES: the other process has called hold().
   bool holder_is_dead() noexcept {
@@ -30,19 +35,24 @@ class LifeLock {
   }
 
   /// Whether somebody holds it and lives.
-  bool is_held() const noexcept { return lock_.owner() != 0; }
+  bool is_held() const noexcept { return holder() != 0; }
 
   /// Forgets a dead holder. REQUIRES: nobody else calls this or hold() meanwhile.
   void clear() {
-    if (lock_.try_lock()) lock_.unlock();
+    if (try_hold()) lock_.unlock();
   }
 
-  /// What the word holds until the holder dies, for a futex wait; nullopt when it is dead.
-  std::optional<os::FutexExpectation> watch() noexcept {
+  /// The thread that holds it; 0 when nobody does who lives.
+  pid_t holder() const noexcept { return lock_.owner(); }
+
+  /// What the word holds as long as `holder` lives, for a futex wait; nullopt when it is dead.
+  std::optional<os::FutexExpectation> watch(pid_t holder) noexcept {
     os::FutexWord& word = lock_.word();
     std::uint32_t value = word.load(std::memory_order_acquire);
     for (;;) {
-      if ((value & FUTEX_OWNER_DIED) != 0) return std::nullopt;
+      if (holder == 0 || (value & ~std::uint32_t{FUTEX_WAITERS}) != static_cast<unsigned>(holder)) {
+        return std::nullopt;
+      }
       // The kernel wakes a sleeper at the holder's death only where this bit asks for it.
       if ((value & FUTEX_WAITERS) != 0) return os::FutexExpectation{&word, value};
       if (word.compare_exchange_weak(value, value | FUTEX_WAITERS)) value |= FUTEX_WAITERS;
@@ -53,6 +63,11 @@ class LifeLock {
   void spread_death() noexcept { os::futex_wake(lock_.word()); }
 
  private:
+  /// Who takes the lock of the dead takes the evidence from those that the kernel has not woken.
+  void spread_if(os::Acquired acquired) noexcept {
+    if (acquired == os::Acquired::Recovered) spread_death();
+  }
+
   os::RobustMutex lock_;
 };
 

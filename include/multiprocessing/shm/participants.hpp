@@ -21,44 +21,44 @@
 
 namespace multiprocessing::shm {
 
-/// One process. Lives inside a segment. `state` and `generation` change under the arena's guard,
-/// except for the step from Claimed to Entered, which is the process's own.
+/// One process. Lives inside a segment. The state changes under the arena's guard, except for the
+/// step from Claimed to Entered, which is the process's own.
 class alignas(base::kCacheLine) Participant {
  public:
-  enum class State : std::uint32_t { Free, Claimed, Entered };
-
-  bool is_free() const noexcept { return state_.load() == State::Free; }
+  bool is_free() const noexcept { return state() == State::Free; }
 
   /// Grows by one when the place is freed: number and generation name one process for good.
-  std::uint32_t generation() const noexcept { return generation_.load(); }
+  std::uint32_t generation() const noexcept { return word_.load() / kStates; }
 
   /// For a process that is about to be made. REQUIRES: is_free().
   void claim() noexcept {
     pid_ = 0;
     seen_at_ = os::ticks_since_boot();
-    state_ = State::Claimed;
+    word_ = word(generation(), State::Claimed);
   }
 
   /// Told by the parent, so that a child that is killed before it enters is known.
   void set_pid(pid_t pid) noexcept {
-    if (state_.load() != State::Claimed) return;
+    if (state() != State::Claimed) return;
     seen_at_ = os::ticks_since_boot();
     pid_ = pid;
   }
 
-  /// This process takes the place that was claimed for it. False when it has been taken away.
-  bool enter() {
+  /// This process takes the place that was claimed for it in this generation. False when it has
+  /// been taken away.
+  bool enter(std::uint32_t generation) {
+    auto claimed = word(generation, State::Claimed);
+    if (word_.load() != claimed) return false;
+    seen_at_ = os::ticks_since_boot();  // before the pid, which is judged by it
     pid_ = os::this_pid();
-    seen_at_ = os::ticks_since_boot();
-    auto expected = State::Claimed;
-    if (!state_.compare_exchange_strong(expected, State::Entered)) return false;
+    if (!word_.compare_exchange_strong(claimed, word(generation, State::Entered))) return false;
     life_.hold();
     return true;
   }
 
   /// REQUIRES: !is_free().
   bool is_dead() {
-    if (state_.load() == State::Entered && life_.is_held()) return false;
+    if (state() == State::Entered && life_.is_held()) return false;
     pid_t const pid = pid_.load();
     if (pid == 0) return os::ticks_since_boot() > seen_at_.load() + kLongestBirth;
     return !os::is_running(pid, seen_at_.load());
@@ -67,8 +67,7 @@ class alignas(base::kCacheLine) Participant {
   /// REQUIRES: is_dead(). May be repeated by another process when this one is killed meanwhile.
   void free() {
     life_.clear();
-    generation_.fetch_add(1);
-    state_ = State::Free;
+    word_ = word(generation() + 1, State::Free);
   }
 
   pid_t pid() const noexcept { return pid_.load(); }
@@ -81,13 +80,20 @@ class alignas(base::kCacheLine) Participant {
   void add_row_page() noexcept { ++row_pages_; }
 
  private:
+  enum class State : std::uint32_t { Free, Claimed, Entered };
+  static constexpr std::uint32_t kStates = 4;
+
+  static constexpr std::uint32_t word(std::uint32_t generation, State state) noexcept {
+    return generation * kStates + static_cast<std::uint32_t>(state);
+  }
+  State state() const noexcept { return static_cast<State>(word_.load() % kStates); }
+
   // Between a fork that this library did not make and the child's first step lie microseconds; a
   // child that nobody has seen after this many ticks (a minute) does not exist.
   static constexpr std::uint64_t kLongestBirth = 6000;
 
   LifeLock life_;
-  std::atomic<State> state_{State::Free};
-  std::atomic<std::uint32_t> generation_{0};
+  std::atomic<std::uint32_t> word_{word(0, State::Free)};
   std::atomic<pid_t> pid_{0};    // 0: not known yet
   std::uint32_t row_pages_ = 0;  // guarded by the arena
   std::atomic<std::uint64_t> seen_at_{0};

@@ -72,8 +72,7 @@ class Counter {
   }
 
   bool take_in_front(base::Deadline deadline) {
-    auto& spin = AdaptiveSpin::of_this_thread();
-    while (count_.await(kPositive, deadline, spin) == Waited::Ready) {
+    while (count_.await(kPositive, deadline) == Waited::Ready) {
       for (auto value = count_.value(); value > 0;) {
         if (count_.exchange_alone(value, value - 1)) return true;
       }

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/futex.hpp>
@@ -44,12 +45,14 @@ class EventCount {
   Waited await(Ready const& ready, base::Deadline deadline, AdaptiveSpin& spin,
                shm::LifeLock* peer = nullptr) {
     if (ready() || spin(ready)) return Waited::Ready;
+    std::optional<Peer> watched;
+    if (peer != nullptr) watched.emplace(*peer);
+    auto const peers = watched ? Peers(&*watched, 1) : Peers();
     for (;;) {
       std::uint32_t const key = sequence_.load();
       arrivals_.fetch_add(1);
       if (ready()) return Waited::Ready;
       if (deadline.passed()) return Waited::TimedOut;
-      auto const peers = peer == nullptr ? Peers() : Peers(&peer, 1);
       if (!park({&sequence_, key}, peers, deadline)) {
         return ready() ? Waited::Ready : Waited::PeerDied;
       }

@@ -2,10 +2,10 @@
 // Sleeping on a word beside the lives of other processes or threads: the slow half of every wait.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <optional>
 #include <span>
 
 #include <multiprocessing/base/deadline.hpp>
@@ -16,11 +16,37 @@ namespace multiprocessing::sync {
 
 enum class [[nodiscard]] Waited{Ready, TimedOut, PeerDied};
 
+/// One whom a wait watches: who held `life` when this was made. Another may hold it by the time the
+/// wait looks, which is news of a death, too.
+struct Peer {
+  Peer() = default;
+  explicit Peer(shm::LifeLock& lock) noexcept : life(&lock), holder(lock.holder()) {}
+
+  shm::LifeLock* life = nullptr;
+  pid_t holder = 0;
+};
+
 /// Who a wait watches: it ends when one of them dies.
-using Peers = std::span<shm::LifeLock* const>;
+using Peers = std::span<Peer const>;
 
 /// As many peers as one wait can watch.
 inline constexpr std::size_t kMostPeers = os::kMostFutexWords - 1;
+
+/// Peers, collected where nothing may throw.
+class PeerList {
+ public:
+  /// False when it is full.
+  bool add(Peer peer) noexcept {
+    if (count_ == peers_.size()) return false;
+    peers_[count_++] = peer;
+    return true;
+  }
+  operator Peers() const noexcept { return {peers_.data(), count_}; }
+
+ private:
+  std::array<Peer, kMostPeers> peers_;
+  std::size_t count_ = 0;
+};
 
 namespace park_detail {
 // How late a death may be noticed where the kernel can't wait for several words at once.
@@ -30,9 +56,9 @@ inline constexpr std::chrono::milliseconds kLivenessCheck{10};
 /// have been the one. True when one of `peers` is dead.
 inline bool spread_deaths(Peers peers) {
   bool any = false;
-  for (auto* const peer : peers) {
-    if (!peer->holder_is_dead()) continue;
-    peer->spread_death();
+  for (auto const& peer : peers) {
+    if (peer.holder != 0 && peer.life->holder() == peer.holder) continue;
+    if (peer.life->holder_is_dead()) peer.life->spread_death();
     any = true;
   }
   return any;
@@ -49,8 +75,8 @@ inline bool park(os::FutexExpectation own, Peers peers, base::Deadline deadline)
   std::array<os::FutexExpectation, os::kMostFutexWords> words;
   words[0] = own;
   std::size_t count = 1;
-  for (auto* const peer : peers) {
-    auto const watched = peer->watch();
+  for (auto const& peer : peers) {
+    auto const watched = peer.life->watch(peer.holder);
     if (!watched) {
       park_detail::spread_deaths(peers);
       return false;

@@ -8,13 +8,12 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
 #include <multiprocessing/shm/arena.hpp>
-#include <multiprocessing/sync/adaptive_spin.hpp>
+#include <multiprocessing/sync/park.hpp>
 #include <multiprocessing/sync/wait_word.hpp>
 
 namespace multiprocessing::sync {
@@ -66,15 +65,11 @@ class ReclaimingCounter {
   static constexpr std::chrono::milliseconds kLivenessCheck{10};
 
   struct Holders {
-    std::array<shm::LifeLock*, kMostPeers> lives;
-    std::size_t count = 0;
+    PeerList peers;
     bool are_all = true;
-
-    Peers peers() const noexcept { return {lives.data(), count}; }
   };
 
   bool acquire_in_front(shm::Arena& arena, shm::Number me, base::Deadline deadline) {
-    auto& spin = AdaptiveSpin::of_this_thread();
     for (;;) {
       auto const seen = released_.value();
       if (try_acquire(arena, me)) {
@@ -87,21 +82,17 @@ class ReclaimingCounter {
       auto const holders = who_holds(arena);
       auto const end =
           holders.are_all ? deadline : earlier(deadline, base::Deadline::after(kLivenessCheck));
-      static_cast<void>(released_.await([=](std::uint32_t now) { return now != seen; }, end, spin,
-                                        holders.peers()));
+      static_cast<void>(
+          released_.await([=](std::uint32_t now) { return now != seen; }, end, holders.peers));
     }
   }
 
   Holders who_holds(shm::Arena& arena) {
     Holders holders;
     for (shm::Number number = 0; number < arena.participants(); ++number) {
-      if (held(arena, number) == 0) continue;
-      auto& life = arena.participant(number).life();
-      if (holders.count == kMostPeers || !life.is_held()) {
-        holders.are_all = false;
-      } else {
-        holders.lives[holders.count++] = &life;
-      }
+      Peer const peer(arena.participant(number).life());
+      if (held(arena, number) == 0) continue;  // asked last: so the peer is who holds it, or dead
+      if (peer.holder == 0 || !holders.peers.add(peer)) holders.are_all = false;
     }
     return holders;
   }

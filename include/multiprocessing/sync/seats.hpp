@@ -28,11 +28,11 @@ struct alignas(base::kCacheLine) Seat {
   shm::LifeLock life;
   WaitWord told;
   std::atomic<pid_t> process{0};         ///< of the thread that sits here
-  std::atomic<std::uint32_t> object{0};  ///< Shared::id() of what the thread waits for; 0: nothing
+  std::atomic<std::uint64_t> object{0};  ///< Shared::id() of what the thread waits for; 0: nothing
   std::atomic<std::uint64_t> ticket{0};
 
   /// REQUIRES: the calling thread's. Until stand(), others find it by `object`.
-  void sit(std::uint32_t awaited, std::uint64_t number) noexcept {
+  void sit(std::uint64_t awaited, std::uint64_t number) noexcept {
     for (auto value = told.value(); !told.exchange_alone(value, 0);) {
     }
     ticket = number;
@@ -44,14 +44,32 @@ static_assert(sizeof(Seat) == base::kCacheLine);
 
 /// Calls `visit(seat)` for all who wait for `object`, and for the dead who did.
 template <class Visit>
-void for_each_seat(shm::Arena& arena, std::uint32_t object, Visit const& visit) {
+void for_each_seat(shm::Arena& arena, std::uint64_t object, Visit const& visit) {
   for (shm::Number number = 0; number < arena.entries(); ++number) {
     auto& seat = arena.entry<Seat>(number);
     if (seat.object.load() == object) visit(seat);
   }
 }
 
-/// Of the calling thread. Throws: std::bad_alloc when 16384 threads have one.
+namespace seats_detail {
+/// Whether who died here waited for something that still lives: its seat is the evidence, until
+/// those have seen it that wait for the same.
+inline bool is_evidence(shm::Arena const& arena, Seat const& seat) noexcept {
+  auto const object = seat.object.load();
+  return object != 0 && arena.exists(object);
+}
+}  // namespace seats_detail
+
+/// Takes what the dead wait for off their seats, once everybody has seen it who should.
+inline void clear_evidence(shm::Arena& arena, std::uint64_t object) {
+  for_each_seat(arena, object, [&](Seat& seat) {
+    auto expected = object;  // its next owner may be sitting down elsewhere
+    if (!seat.life.is_held()) seat.object.compare_exchange_strong(expected, 0);
+  });
+}
+
+/// Of the calling thread. Throws: std::bad_alloc when 16384 threads have one, or have died waiting
+/// for objects that nobody has used since.
 inline Seat& this_threads_seat() {
   struct Cached {
     Seat* seat;
@@ -65,7 +83,7 @@ inline Seat& this_threads_seat() {
   for (shm::Number number = 0;; ++number) {
     if (number == arena.entries()) number = arena.add_entry<Seat>();
     auto& seat = arena.entry<Seat>(number);
-    if (!seat.life.try_hold()) continue;
+    if (seats_detail::is_evidence(arena, seat) || !seat.life.try_hold()) continue;
     seat.stand();  // who had it may have died waiting
     seat.process = os::this_pid();
     cached = {&seat, os::fork_generation()};

@@ -14,8 +14,8 @@
 
 #include <array>
 #include <atomic>
-#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <climits>
 
 #include <multiprocessing/base/deadline.hpp>
@@ -47,8 +47,8 @@ class Turnstile {
   /// come or go. A deadline that passes, a death and an exception of the action break the round,
   /// and all later ones until reset(): these end as the broken one did. `id`: what names this
   /// object in all processes. Throws: what `action` throws.
-  template <class Action>
-  Passage pass(std::uint32_t id, base::Deadline deadline, Action const& action) {
+  Passage pass(std::uint64_t id, base::Deadline deadline, std::function<void()> const& action) {
+    auto& seat = this_threads_seat();  // may throw: while nobody counts on this thread
     std::uint32_t round = 0;
     std::uint32_t arrived = 0;
     {
@@ -57,19 +57,15 @@ class Turnstile {
       round = this->round();
       arrived = waiting();
       if (arrived + 1 == parties_) {
-        base::ScopeGuard broken([this] { end_round(Verdict::ActionFailed); });
-        action();
-        broken.dismiss();
+        if (action) act(action);
         end_round(Verdict::Passed);
         return {Verdict::Passed, arrived};
       }
-      // Before this thread sits down: from then on it must be watched. Whom this wakes comes to the
-      // guard, and so learns of this thread's seat, or of its death.
-      rounds_.add(1, parties_ > kMostPeers ? INT_MAX : 1);
-      this_threads_seat().sit(id, round);
+      announce();
+      seat.sit(id, round);
     }
-    auto const verdict = wait_for_end(id, round, deadline);
-    this_threads_seat().stand();
+    auto const verdict = wait_for_end(id, round, deadline, seat);
+    seat.stand();
     return {verdict, arrived};
   }
 
@@ -80,9 +76,10 @@ class Turnstile {
   }
 
   /// Ends the round for those who wait; the next one is a good one.
-  void reset() {
+  void reset(std::uint64_t id) {
     Guarded const guarded(*this);
     if (is_broken() || waiting() > 0) end_round(Verdict::Reset);
+    clear_evidence(shm::Heap::instance().arena(), id);
   }
 
   std::uint32_t parties() const noexcept { return parties_; }
@@ -117,11 +114,6 @@ class Turnstile {
     Turnstile& turnstile_;
   };
 
-  struct Watched {
-    std::array<shm::LifeLock*, kMostPeers> lives;
-    std::size_t count = 0;
-  };
-
   std::uint32_t round() const noexcept { return rounds_.value() >> kRoundShift; }
 
   Verdict last_verdict() const noexcept { return verdict_of(round() - 1); }
@@ -131,6 +123,17 @@ class Turnstile {
   }
 
   // What follows: REQUIRES the guard.
+
+  /// Counts the calling thread in, and wakes one who waits: that one comes to the guard, and so
+  /// learns of this thread's seat, or of its death. Before this thread sits down, or acts.
+  void announce() noexcept { rounds_.add(1, parties_ > kMostPeers ? INT_MAX : 1); }
+
+  void act(std::function<void()> const& action) {
+    announce();
+    base::ScopeGuard broken([this] { end_round(Verdict::ActionFailed); });
+    action();
+    broken.dismiss();
+  }
 
   void end_round(Verdict verdict) noexcept {
     auto const arrived = waiting();
@@ -143,26 +146,26 @@ class Turnstile {
   }
 
   /// False, and the round is broken, when somebody died waiting in it.
-  bool all_alive(std::uint32_t id) {
+  bool all_alive(std::uint64_t id) {
     Seat const* dead = nullptr;
     for_each_seat(shm::Heap::instance().arena(), id, [&](Seat& seat) {
       if (seat.ticket.load() == round() && !seat.life.is_held()) dead = &seat;
     });
-    if (dead == nullptr) return true;
+    if (dead == nullptr) return true;  // others of earlier rounds may still be on their way out
     dead_ = dead->process.load();
     end_round(Verdict::PeerDied);
+    clear_evidence(shm::Heap::instance().arena(), id);
     return false;
   }
 
   /// The others who wait in this round: those that follow this thread in the table, and so on from
   /// its beginning, so that everybody is watched by somebody when they are too many for one.
-  Watched others(std::uint32_t id) {
-    Watched watched;
-    auto& own = this_threads_seat();
+  PeerList others(std::uint64_t id, Seat const& own) {
+    PeerList watched;
     for (bool const behind : {true, false}) {
       for_each_seat(shm::Heap::instance().arena(), id, [&](Seat& seat) {
         if (&seat == &own || (&seat > &own) != behind || seat.ticket.load() != round()) return;
-        if (watched.count < kMostPeers) watched.lives[watched.count++] = &seat.life;
+        watched.add(Peer(seat.life));
       });
     }
     return watched;
@@ -170,22 +173,23 @@ class Turnstile {
 
   // Without the guard:
 
-  Verdict wait_for_end(std::uint32_t id, std::uint32_t round, base::Deadline deadline) {
+  Verdict wait_for_end(std::uint64_t id, std::uint32_t round, base::Deadline deadline,
+                       Seat const& own) {
     AdaptiveSpin::of_this_thread()([&] { return this->round() != round; });
     for (;;) {
       std::uint32_t seen = 0;
-      Watched watched;
+      PeerList watched;
       if (this->round() == round) {
         Guarded const guarded(*this);
         if (this->round() == round && all_alive(id)) {
           if (deadline.passed()) end_round(Verdict::TimedOut);
-          watched = others(id);
+          watched = others(id, own);
           seen = rounds_.value();
         }
       }
       if (this->round() != round) break;
       static_cast<void>(rounds_.await_parked([=](std::uint32_t value) { return value != seen; },
-                                             deadline, {watched.lives.data(), watched.count}));
+                                             deadline, watched));
     }
     // 21 bits of a round number
     auto const since = (this->round() - round) & (UINT32_MAX >> (kRoundShift + 1));

@@ -93,9 +93,9 @@ class WaitWord {
   /// value is what was not ready. Peer death: `PeerDied` once one of `peers` is dead and not
   /// `ready`.
   template <class Ready>
-  Waited await(Ready const& ready, base::Deadline deadline, AdaptiveSpin& spin, Peers peers = {}) {
+  Waited await(Ready const& ready, base::Deadline deadline, Peers peers = {}) {
     auto const is_ready = [&] { return ready(value()); };
-    if (is_ready() || spin(is_ready)) return Waited::Ready;
+    if (is_ready() || AdaptiveSpin::of_this_thread()(is_ready)) return Waited::Ready;
     return await_parked(ready, deadline, peers);
   }
 

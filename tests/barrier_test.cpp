@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/barrier.hpp>
+
+#include <algorithm>
+#include <memory>
+#include <mutex>
+#include <numeric>
+#include <sstream>
+#include <thread>
+#include <vector>
+
+#include <multiprocessing/condition.hpp>
+#include <multiprocessing/process.hpp>
+#include <multiprocessing/value.hpp>
+
+#include "support/catch.hpp"
+#include "support/helpers.hpp"
+
+namespace mp = multiprocessing;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int kBroken = 100;
+
+/// The number of this party; kBroken.
+int wait_at(mp::Barrier const& barrier) {
+  try {
+    return barrier.wait();
+  } catch (mp::BrokenBarrierError const&) {
+    return kBroken;
+  }
+}
+
+/// Processes that wait at a barrier, asleep.
+std::vector<std::unique_ptr<support::RawChild>> waiters(int count, mp::Barrier const& barrier) {
+  std::vector<std::unique_ptr<support::RawChild>> children;
+  for (int i = 0; i < count; ++i) {
+    children.push_back(
+        std::make_unique<support::RawChild>([&barrier] { return wait_at(barrier); }));
+    support::wait_until_asleep(children.back()->pid());
+  }
+  return children;
+}
+
+std::vector<int> results_of(std::vector<std::unique_ptr<support::RawChild>>& children) {
+  std::vector<int> results;
+  for (auto& child : children) results.push_back(WEXITSTATUS(child->wait()));
+  return results;
+}
+
+}  // namespace
+
+TEST_CASE("parties pass in lock-step, processes and threads, round after round",
+          "[barrier][stress]") {
+  for (int const parties : {1, 2, 5}) {
+    mp::Barrier const barrier(parties);
+    mp::Value<long> const before(0);
+    mp::Value<long> const after(0);
+    mp::Value<int> const wrong(0);
+    long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 300);
+    auto const work = [=] {
+      for (long round = 0; round < rounds; ++round) {
+        before.update([](long& n) { ++n; });
+        barrier.wait();
+        if (before.value() != (round + 1) * parties) wrong = 1;
+        after.update([](long& n) { ++n; });
+        barrier.wait();
+        if (after.value() != (round + 1) * parties) wrong = 1;
+      }
+    };
+    std::vector<mp::Process> processes;
+    for (int i = 2; i < parties; ++i) processes.emplace_back(work).start();
+    std::thread thread(parties > 1 ? std::function<void()>(work) : [] {});
+    work();
+    thread.join();
+    for (auto& process : processes) process.join();
+    CHECK(wrong.value() == 0);
+    CHECK(before.value() == rounds * parties);
+    CHECK(barrier.n_waiting() == 0);
+    CHECK_FALSE(barrier.broken());
+  }
+}
+
+TEST_CASE("each party gets a number of its own", "[barrier]") {
+  mp::Barrier const barrier(4);
+  auto children = waiters(3, barrier);
+  CHECK(barrier.n_waiting() == 3);
+  CHECK(to_string(barrier) == "<Barrier(parties=4, waiting=3)>");
+  int const own = barrier.wait();
+  auto numbers = results_of(children);
+  numbers.push_back(own);
+  std::sort(numbers.begin(), numbers.end());
+  CHECK(numbers == std::vector{0, 1, 2, 3});
+}
+
+TEST_CASE("the action runs once, before anybody goes on", "[barrier]") {
+  mp::Value<int> const runs(0);
+  mp::Barrier const barrier({.action = [=] { runs.update([](int& n) { ++n; }); }}, 3);
+  std::vector<mp::Process> processes;
+  mp::Value<int> const early(0);
+  for (int i = 0; i < 3; ++i) {
+    processes
+        .emplace_back([=] {
+          for (int round = 1; round <= 10; ++round) {
+            barrier.wait();
+            if (runs.value() < round) early = 1;
+          }
+        })
+        .start();
+  }
+  for (auto& process : processes) process.join();
+  CHECK(runs.value() == 10);
+  CHECK(early.value() == 0);
+}
+
+TEST_CASE("an action that throws breaks the barrier, and its party learns why", "[barrier]") {
+  mp::Barrier const barrier({.action = [] { throw std::out_of_range("action"); }}, 3);
+  auto children = waiters(2, barrier);
+  CHECK(support::message_of<std::out_of_range>([&] { barrier.wait(); }) == "action");
+  CHECK(results_of(children) == std::vector{kBroken, kBroken});
+  CHECK(barrier.broken());
+  CHECK_THAT(support::message_of<mp::BrokenBarrierError>([&] { barrier.wait(); }),
+             ContainsSubstring("Barrier.wait: the action threw an exception"));
+}
+
+TEST_CASE("abort breaks it for those who wait and those who come, until reset", "[barrier]") {
+  mp::Barrier const barrier(3);
+  auto children = waiters(2, barrier);
+  barrier.abort();
+  CHECK(results_of(children) == std::vector{kBroken, kBroken});
+  CHECK(barrier.broken());
+  CHECK(to_string(barrier) == "<Barrier(parties=3, broken)>");
+  CHECK_THAT(support::message_of<mp::BrokenBarrierError>([&] { barrier.wait(); }),
+             ContainsSubstring("Barrier.wait: the barrier was aborted"));
+  CHECK_THROWS_AS(static_cast<void>(barrier.wait_for(1s)), mp::BrokenBarrierError);
+  barrier.abort();
+  barrier.reset();
+  CHECK_FALSE(barrier.broken());
+  auto again = waiters(2, barrier);
+  CHECK(barrier.wait() == 2);
+  CHECK(results_of(again) == std::vector{0, 1});
+}
+
+TEST_CASE("reset is for those who wait, not for who comes later", "[barrier]") {
+  mp::Barrier const barrier(3);
+  auto children = waiters(2, barrier);
+  barrier.reset();
+  CHECK(results_of(children) == std::vector{kBroken, kBroken});
+  CHECK_FALSE(barrier.broken());
+  CHECK(barrier.n_waiting() == 0);
+  barrier.reset();
+  auto again = waiters(2, barrier);
+  CHECK(barrier.wait() == 2);
+  CHECK(results_of(again) == std::vector{0, 1});
+}
+
+TEST_CASE("a timeout breaks it for all", "[barrier]") {
+  mp::Barrier const barrier(3);
+  auto children = waiters(1, barrier);
+  auto const end = std::chrono::steady_clock::now() + 5ms;
+  CHECK_FALSE(barrier.wait_until(end).has_value());
+  CHECK(std::chrono::steady_clock::now() >= end);
+  CHECK(results_of(children) == std::vector{kBroken});
+  CHECK(barrier.broken());
+  barrier.reset();
+  CHECK_FALSE(barrier.wait_for(1ms).has_value());
+  barrier.reset();
+  CHECK_THAT(support::message_of<mp::BrokenBarrierError>([&] { barrier.wait(1ms); }),
+             ContainsSubstring("Barrier.wait: the timeout of a party has passed"));
+  mp::Barrier const impatient({.timeout = 2ms}, 2);
+  CHECK_THROWS_AS(impatient.wait(), mp::BrokenBarrierError);
+}
+
+TEST_CASE("a killed party breaks it for all who wait, whoever came when", "[barrier]") {
+  for (std::size_t const victim : {0U, 1U, 2U}) {
+    mp::Barrier const barrier(4);
+    auto children = waiters(3, barrier);
+    auto const pid = std::to_string(children[victim]->pid());
+    children[victim]->kill();
+    children[victim]->wait();
+    children.erase(children.begin() + static_cast<std::ptrdiff_t>(victim));
+    CHECK(results_of(children) == std::vector{kBroken, kBroken});
+    CHECK(barrier.broken());
+    CHECK_THAT(support::message_of<mp::BrokenBarrierError>([&] { barrier.wait(); }),
+               ContainsSubstring("Barrier.wait: process " + pid + " died waiting"));
+    barrier.reset();
+    auto again = waiters(3, barrier);
+    CHECK(barrier.wait() == 3);
+    CHECK(results_of(again) == std::vector{0, 1, 2});
+  }
+}
+
+TEST_CASE("a party killed alone is found by the next one", "[barrier]") {
+  mp::Barrier const barrier(2);
+  auto children = waiters(1, barrier);
+  children[0]->kill();
+  children[0]->wait();
+  CHECK_THROWS_AS(barrier.wait(), mp::BrokenBarrierError);
+  barrier.reset();
+  CHECK(barrier.n_waiting() == 0);
+}
+
+TEST_CASE("a killed party is missed, also when others take its seat at once", "[barrier]") {
+  mp::Barrier const barrier(4);
+  auto children = waiters(3, barrier);
+  children[0]->stop();
+  children[2]->stop();
+  children[1]->kill();
+  children[1]->wait();
+  mp::Condition const condition;
+  auto const sit = [&] {
+    std::scoped_lock const guard(condition);
+    condition.wait();
+  };
+  support::RawChild first(sit);
+  support::RawChild second(sit);
+  support::wait_until_asleep(first.pid());
+  support::wait_until_asleep(second.pid());
+  children[0]->go_on();
+  children[2]->go_on();
+  CHECK(WEXITSTATUS(children[0]->wait()) == kBroken);
+  CHECK(WEXITSTATUS(children[2]->wait()) == kBroken);
+}
+
+TEST_CASE("a party killed in the action breaks it", "[barrier]") {
+  support::Pipe acting;
+  mp::Barrier const barrier({.action =
+                                 [&] {
+                                   acting.tell();
+                                   for (;;) ::pause();
+                                 }},
+                            3);
+  auto children = waiters(2, barrier);
+  support::RawChild actor([&] { wait_at(barrier); });
+  acting.hear();
+  actor.kill();
+  actor.wait();
+  CHECK(results_of(children) == std::vector{kBroken, kBroken});
+}
+
+TEST_CASE("many parties are many watchers", "[barrier]") {
+  constexpr int kParties = 150;  // more than one wait of the kernel can watch
+  mp::Barrier const barrier(kParties);
+  {
+    std::vector<std::thread> threads;
+    for (int i = 1; i < kParties; ++i) threads.emplace_back([&] { barrier.wait(); });
+    barrier.wait();
+    for (auto& thread : threads) thread.join();
+  }
+  support::RawChild victim([&] { wait_at(barrier); });
+  support::wait_until_asleep(victim.pid());
+  std::vector<std::thread> threads;
+  std::atomic<int> broken{0};
+  for (int i = 2; i < kParties; ++i) {
+    threads.emplace_back([&] { broken += wait_at(barrier) == kBroken ? 1 : 0; });
+  }
+  while (barrier.n_waiting() < kParties - 1) std::this_thread::yield();
+  victim.kill();
+  for (auto& thread : threads) thread.join();
+  CHECK(broken == kParties - 2);
+}
+
+TEST_CASE("numbers of parties that are none are refused", "[barrier]") {
+  CHECK_THAT(support::message_of<std::invalid_argument>([] { mp::Barrier(0); }),
+             ContainsSubstring("Barrier: the number of parties 0 is not between 1 and 1023"));
+  CHECK_THROWS_AS(mp::Barrier(-1), std::invalid_argument);
+  CHECK_THROWS_AS(mp::Barrier(1024), std::invalid_argument);
+  CHECK(mp::Barrier(1023).parties() == 1023);
+}
+
+TEST_CASE("it prints, and copies are the same barrier", "[barrier]") {
+  mp::Barrier const barrier(2);
+  std::ostringstream out;
+  out << barrier;
+  CHECK(out.str() == "<Barrier(parties=2, waiting=0)>");
+  auto const copy = barrier;
+  CHECK(copy == barrier);
+  copy.abort();
+  CHECK(barrier.broken());
+}

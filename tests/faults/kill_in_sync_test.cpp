@@ -1,0 +1,515 @@
+// SPDX-License-Identifier: BSL-1.0
+// SIGKILL at instruction n, for n = 0, stride, 2 * stride .., of everything that a shared object
+// can do: the survivors go on, lose nothing of theirs, and never wait for the dead.
+//
+//   MULTIPROCESSING_TEST_STRIDE=1      every instruction (an hour)
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include <multiprocessing/array.hpp>
+#include <multiprocessing/barrier.hpp>
+#include <multiprocessing/condition.hpp>
+#include <multiprocessing/event.hpp>
+#include <multiprocessing/lock.hpp>
+#include <multiprocessing/semaphore.hpp>
+#include <multiprocessing/value.hpp>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+#include "../support/stepper.hpp"
+
+namespace mp = multiprocessing;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A prime, so that over many runs of a loop all its instructions are met.
+long stride() {
+  return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 1999 : 89);
+}
+
+bool has_ended(support::RawChild const& child) {
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(child.pid()), &info, WEXITED | WNOHANG | WNOWAIT);
+  return info.si_pid != 0;
+}
+
+/// Children that do something which blocks, and exit with what it returns.
+class Survivors {
+ public:
+  /// Returns when all of them sleep.
+  template <class Body>
+  Survivors(int count, Body const& body) {
+    for (int i = 0; i < count; ++i) {
+      children_.push_back(std::make_unique<support::RawChild>(body));
+      support::wait_until_asleep(children_.back()->pid());
+    }
+  }
+
+  /// Waits until they have ended, or `are_right` to sleep on; true: ended. The watchdog bites when
+  /// they sleep and are wrong.
+  template <class AreRight>
+  bool end_unless(AreRight const& are_right) const {
+    for (;;) {
+      if (std::all_of(children_.begin(), children_.end(), [](auto& c) { return has_ended(*c); })) {
+        return true;
+      }
+      for (auto const& child : children_) {
+        if (!has_ended(*child)) support::wait_until_asleep_or_ended(child->pid());
+      }
+      if (are_right()) return false;
+    }
+  }
+  int ended() const {
+    return static_cast<int>(std::count_if(children_.begin(), children_.end(),
+                                          [](auto const& child) { return has_ended(*child); }));
+  }
+  /// Blocks until all have ended; the sum of their exit codes.
+  int wait() {
+    int sum = 0;
+    for (auto& child : children_) {
+      int const status = child->wait();
+      sum += WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+    }
+    return sum;
+  }
+
+ private:
+  std::vector<std::unique_ptr<support::RawChild>> children_;
+};
+
+enum class Steps {
+  OfTheCall,       ///< from its first instruction until it returns, or sleeps
+  AfterItsWaking,  ///< the call sleeps; from where `wake` wakes it until it returns
+};
+
+/// One scene for each n: `make()` returns an object with victim(), run by the child that is killed;
+/// prepare(), run by it before; wake(), for Steps::AfterItsWaking; and check(), run afterwards.
+template <Steps steps = Steps::OfTheCall, class Make>
+void kill_at_every_step(Make const& make) {
+  auto const attempts = support::for_every_step(0, stride(), [&](long n) {
+    auto scene = make();
+    support::Pipe ready;
+    support::Pipe go;
+    support::RawChild victim([&] {
+      scene.prepare();
+      ready.tell();
+      if (steps == Steps::OfTheCall) go.hear();
+      scene.victim();
+      for (;;) ::pause();
+    });
+    ready.hear();
+    support::wait_until_asleep(victim.pid());
+    support::Stepper stepper(victim.pid());
+    go.tell();
+    if (steps == Steps::AfterItsWaking) scene.wake();
+    bool const all_taken = stepper.step(n) == n;
+    stepper.kill();
+    scene.check();
+    return all_taken;
+  });
+  CHECK(attempts > 3);
+}
+
+struct Scene {
+  void prepare() {}
+  void victim() {}
+  void wake() {}
+};
+
+}  // namespace
+
+TEMPLATE_TEST_CASE("a lock is acquired and released: killed at every step", "[faults]", mp::Lock,
+                   mp::RLock) {
+  struct Pair : Scene {
+    TestType lock;
+    mp::Value<int> held{0};
+    void victim() {
+      lock.acquire();
+      held = 1;
+      held = 0;
+      lock.release();
+    }
+    void check() {
+      REQUIRE(lock.acquire(30s));
+      if (held.value() == 1) REQUIRE(lock.recovered());
+      lock.release();
+      REQUIRE(lock.acquire(30s));
+      REQUIRE_FALSE(lock.recovered());
+      lock.release();
+    }
+  };
+  kill_at_every_step([] { return Pair(); });
+}
+
+TEST_CASE("an RLock is held at depth three: killed at every step", "[faults]") {
+  struct Deep : Scene {
+    mp::RLock lock;
+    void victim() {
+      for (int i = 0; i < 3; ++i) lock.acquire();
+      for (int i = 0; i < 3; ++i) lock.release();
+    }
+    void check() {
+      REQUIRE(lock.acquire(30s));
+      lock.release();
+      REQUIRE_FALSE(lock.locked());
+    }
+  };
+  kill_at_every_step([] { return Deep(); });
+}
+
+TEST_CASE("a lock is released to a waiter: killed at every step", "[faults]") {
+  struct Handover : Scene {
+    mp::Lock lock;
+    mp::Event held;
+    std::unique_ptr<Survivors> survivors;
+    void prepare() {
+      lock.acquire();
+      held.set();
+    }
+    void victim() { lock.release(); }
+    void start() {
+      held.wait();
+      survivors = std::make_unique<Survivors>(2, [this] {
+        lock.acquire();
+        lock.release();
+      });
+    }
+    void check() { REQUIRE(survivors->wait() == 0); }
+  };
+  // The victim has to hold it before the others come.
+  auto const attempts = support::for_every_step(0, stride(), [&](long n) {
+    Handover scene;
+    support::Pipe go;
+    support::RawChild victim([&] {
+      scene.prepare();
+      go.hear();
+      scene.victim();
+      for (;;) ::pause();
+    });
+    scene.start();
+    support::wait_until_asleep(victim.pid());
+    support::Stepper stepper(victim.pid());
+    go.tell();
+    bool const all_taken = stepper.step(n) == n;
+    stepper.kill();
+    scene.check();
+    return all_taken;
+  });
+  CHECK(attempts > 3);
+}
+
+TEST_CASE("a waiter for a lock is killed at every step, asleep and woken", "[faults]") {
+  struct Wait : Scene {
+    mp::Lock lock;
+    std::unique_ptr<Survivors> other;
+    Wait() {
+      lock.acquire();
+      other = std::make_unique<Survivors>(1, [this] { lock.acquire(); });
+    }
+    void victim() {
+      lock.acquire();
+      lock.release();
+    }
+    void wake() { lock.release(); }
+    void check() {
+      if (lock.held_by_this_thread()) lock.release();
+      REQUIRE(other->wait() == 0);
+      REQUIRE(lock.acquire(30s));
+      lock.release();
+    }
+  };
+  kill_at_every_step([] { return Wait(); });
+  kill_at_every_step<Steps::AfterItsWaking>([] { return Wait(); });
+}
+
+TEST_CASE("a semaphore is acquired: killed at every step", "[faults]") {
+  struct Acquire : Scene {
+    mp::Semaphore semaphore{1};
+    mp::Semaphore reclaiming{{.value = 1, .reclaim = true}};
+    void victim() {
+      semaphore.acquire();
+      reclaiming.acquire();
+      reclaiming.release();
+      reclaiming.acquire();
+    }
+    void check() {
+      REQUIRE(semaphore.get_value() <= 1);
+      if (semaphore.get_value() == 0) semaphore.release();
+      REQUIRE(semaphore.acquire(30s));
+      REQUIRE(reclaiming.acquire(30s));
+      REQUIRE_FALSE(reclaiming.try_acquire());
+      reclaiming.release();
+    }
+  };
+  kill_at_every_step([] { return Acquire(); });
+}
+
+TEST_CASE("a semaphore is released to a waiter: killed at every step", "[faults]") {
+  struct Release : Scene {
+    mp::Semaphore semaphore;
+    std::unique_ptr<Survivors> waiter;
+    explicit Release(mp::Semaphore const& shared) : semaphore(shared) {
+      waiter = std::make_unique<Survivors>(1, [this] { semaphore.acquire(); });
+    }
+    void victim() { semaphore.release(); }
+    void check() {
+      if (!waiter->end_unless([this] { return semaphore.get_value() == 0; })) semaphore.release();
+      REQUIRE(waiter->wait() == 0);
+      REQUIRE(semaphore.get_value() <= 1);
+    }
+  };
+  kill_at_every_step([] { return Release(mp::Semaphore(0)); });
+  kill_at_every_step([] {
+    mp::BoundedSemaphore const bounded(1);
+    bounded.acquire();
+    return Release(bounded);
+  });
+}
+
+TEST_CASE("what a reclaiming semaphore's holder had wakes a waiter: killed at every step",
+          "[faults]") {
+  struct Release : Scene {
+    mp::Semaphore semaphore{{.value = 1, .reclaim = true}};
+    mp::Event held;
+    void prepare() { semaphore.acquire(); }
+    void victim() { semaphore.release(); }
+    void check() { REQUIRE(semaphore.acquire(30s)); }
+  };
+  kill_at_every_step([] { return Release(); });
+}
+
+TEST_CASE("a waiter at a semaphore is killed at every step, asleep and woken", "[faults]") {
+  struct Wait : Scene {
+    mp::Semaphore semaphore{0};
+    std::unique_ptr<Survivors> other;
+    Wait() {
+      other = std::make_unique<Survivors>(1, [this] { semaphore.acquire(); });
+    }
+    void victim() { semaphore.acquire(); }
+    void wake() {
+      semaphore.release();
+      semaphore.release();
+    }
+    void check() {
+      // Two for the other and the victim, if they were not there yet; one may die with the victim.
+      while (!other->end_unless([this] { return semaphore.get_value() == 0; })) semaphore.release();
+      REQUIRE(other->wait() == 0);
+    }
+  };
+  kill_at_every_step([] { return Wait(); });
+  kill_at_every_step<Steps::AfterItsWaking>([] { return Wait(); });
+}
+
+TEST_CASE("an event is set: killed at every step", "[faults]") {
+  struct Set : Scene {
+    mp::Event event;
+    Survivors waiters{2, [this] { event.wait(); }};
+    void victim() { event.set(); }
+    void check() {
+      if (!waiters.end_unless([this] { return !event.is_set(); })) {
+        REQUIRE(waiters.ended() == 0);
+        event.set();
+      }
+      REQUIRE(waiters.wait() == 0);
+    }
+  };
+  kill_at_every_step([] { return Set(); });
+}
+
+TEST_CASE("an event is waited for and cleared: killed at every step", "[faults]") {
+  struct Wait : Scene {
+    mp::Event event;
+    void victim() {
+      event.wait();
+      event.clear();
+    }
+    void wake() { event.set(); }
+    void check() {
+      event.clear();
+      Survivors waiter(1, [this] { event.wait(); });
+      event.set();
+      REQUIRE(waiter.wait() == 0);
+    }
+  };
+  kill_at_every_step([] { return Wait(); });
+  kill_at_every_step<Steps::AfterItsWaking>([] { return Wait(); });
+}
+
+namespace {
+
+struct Meeting : Scene {
+  mp::Condition condition;
+  mp::Value<int> woken{0};
+  std::unique_ptr<Survivors> sleepers;
+
+  void sleep() const {
+    std::scoped_lock const guard(condition);
+    condition.wait();
+    woken.update([](int& n) { ++n; });
+  }
+  void start(int count) {
+    sleepers = std::make_unique<Survivors>(count, [this] { sleep(); });
+  }
+  void notify(int count) const {
+    REQUIRE(condition.acquire(30s));
+    condition.notify(count);
+    condition.release();
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a condition is notified: killed at every step", "[faults]") {
+  struct Notify : Meeting {
+    Notify() { start(2); }
+    void victim() {
+      std::scoped_lock const guard(condition);
+      condition.notify(1);
+    }
+    void check() {
+      notify(1);
+      sleepers->end_unless([this] { return woken.value() >= 1; });
+      REQUIRE(woken.value() >= 1);
+      notify(1);
+      REQUIRE(sleepers->wait() == 0);
+      REQUIRE(woken.value() == 2);
+    }
+  };
+  kill_at_every_step([] { return Notify(); });
+}
+
+TEST_CASE("a sleeper at a condition is killed at every step, asleep and woken", "[faults]") {
+  struct Sleep : Meeting {
+    void victim() {
+      std::scoped_lock const guard(condition);
+      condition.wait();
+    }
+    void wake() { notify(1); }
+    void check() {
+      start(1);
+      notify(1);  // is not for the dead
+      REQUIRE(sleepers->wait() == 0);
+      REQUIRE(woken.value() == 1);
+    }
+  };
+  kill_at_every_step([] { return Sleep(); });
+  kill_at_every_step<Steps::AfterItsWaking>([] { return Sleep(); });
+}
+
+namespace {
+
+/// 0: passed, 1: broken.
+int wait_at(mp::Barrier const& barrier) {
+  try {
+    barrier.wait();
+    return 0;
+  } catch (mp::BrokenBarrierError const&) {
+    return 1;
+  }
+}
+
+struct Gathering : Scene {
+  mp::Barrier barrier;
+  int count;
+  Survivors waiters;
+
+  Gathering(int parties, int waiting)
+      : barrier(parties), count(waiting), waiters(waiting, [this] { return wait_at(barrier); }) {}
+
+  /// Those who wait have all passed, all been told, or wait rightly: for who never came.
+  void all_or_none() {
+    bool const ended =
+        waiters.end_unless([this] { return barrier.n_waiting() == count && !barrier.broken(); });
+    if (!ended) barrier.abort();
+    int const broken = waiters.wait();
+    REQUIRE((broken == count || (ended && broken == 0)));
+    barrier.reset();
+    Survivors next(barrier.parties() - 1, [this] { return wait_at(barrier); });
+    REQUIRE(wait_at(barrier) == 0);
+    REQUIRE(next.wait() == 0);
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a party comes to a barrier and waits: killed at every step", "[faults]") {
+  struct Come : Gathering {
+    Come() : Gathering(3, 1) {}
+    void victim() { wait_at(barrier); }
+    void check() { all_or_none(); }
+  };
+  kill_at_every_step([] { return Come(); });
+}
+
+TEST_CASE("the last party comes to a barrier: killed at every step", "[faults]") {
+  struct Come : Gathering {
+    Come() : Gathering(3, 2) {}
+    void victim() { wait_at(barrier); }
+    void check() { all_or_none(); }
+  };
+  kill_at_every_step([] { return Come(); });
+}
+
+TEST_CASE("a barrier is aborted or reset: killed at every step", "[faults]") {
+  struct Abort : Gathering {
+    Abort() : Gathering(3, 2) {}
+    void victim() { barrier.abort(); }
+    void check() { all_or_none(); }
+  };
+  struct Reset : Abort {
+    void victim() { barrier.reset(); }
+  };
+  kill_at_every_step([] { return Abort(); });
+  kill_at_every_step([] { return Reset(); });
+}
+
+TEST_CASE("a value is updated: killed at every step, it is old or new", "[faults]") {
+  struct Pair {
+    long a;
+    long b;
+    long c[6];
+  };
+  struct Update : Scene {
+    mp::Value<Pair> value;
+    void victim() {
+      value.update([](Pair& pair) { pair = {1, 1, {1, 1, 1, 1, 1, 1}}; });
+      value = {2, 2, {2, 2, 2, 2, 2, 2}};
+    }
+    void check() {
+      auto const now = value.value();
+      REQUIRE(now.a == now.b);
+      for (long const c : now.c) REQUIRE(c == now.a);
+      value = {3, 3, {}};
+      REQUIRE(value.value().a == 3);
+    }
+  };
+  kill_at_every_step([] { return Update(); });
+}
+
+TEST_CASE("memory is allocated and freed: killed at every step", "[faults]") {
+  struct Allocate : Scene {
+    mp::shm::Arena* arena = &mp::shm::Heap::instance().arena();
+    mp::shm::Number before = arena->used_blocks();
+    void victim() {
+      mp::RawValue<int> const small(1);
+      mp::RawArray<int> const large(100'000);
+    }
+    void check() {
+      {
+        mp::RawArray<int> const zeros(100'000);
+        REQUIRE(std::ranges::count(zeros, 0) == 100'000);
+        mp::RawValue<int> const zero;
+        REQUIRE(zero.value() == 0);
+      }
+      arena->bury_the_dead();
+      REQUIRE(arena->used_blocks() == before);
+    }
+  };
+  kill_at_every_step([] { return Allocate(); });
+}

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/os/memory.hpp>
+
+#include <sys/sysinfo.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "../support/catch.hpp"
+
+namespace os = multiprocessing::os;
+namespace fs = std::filesystem;
+using os::memory_detail::kUnlimited;
+
+namespace {
+/// A directory of small files, as those below /sys, that goes with everything in it.
+class Files {
+ public:
+  Files() : directory_((fs::temp_directory_path() / "multiprocessing-XXXXXX").string()) {
+    REQUIRE(::mkdtemp(directory_.data()) != nullptr);
+  }
+  Files(Files const&) = delete;
+  Files& operator=(Files const&) = delete;
+  ~Files() { fs::remove_all(directory_); }
+
+  std::string path(std::string const& name) const { return directory_ + "/" + name; }
+  std::string write(std::string const& name, std::string const& text) const {
+    std::ofstream(path(name)) << text;
+    return path(name);
+  }
+
+ private:
+  std::string directory_;
+};
+}  // namespace
+
+TEST_CASE("some memory is available and never more than the machine has", "[memory]") {
+  struct sysinfo machine;
+  REQUIRE(::sysinfo(&machine) == 0);
+  std::uint64_t const all =
+      (std::uint64_t{machine.totalram} + machine.totalswap) * machine.mem_unit;
+  CHECK(os::available_memory() > 0);
+  CHECK(os::available_memory() <= all);
+  CHECK(os::memory_detail::of_the_machine() <= all);
+  CHECK(os::available_memory() <= os::memory_detail::of_the_control_groups());
+}
+
+TEST_CASE("below a limit is left what is not used", "[memory]") {
+  Files const files;
+  auto const limit = files.write("memory.max", "1000\n");
+  CHECK(os::memory_detail::left_of(limit, files.write("memory.current", "400\n")) == 600);
+  CHECK(os::memory_detail::left_of(limit, files.write("memory.current", "1000\n")) == 0);
+  CHECK(os::memory_detail::left_of(limit, files.write("memory.current", "1001\n")) == 0);
+}
+
+TEST_CASE("no limit is no limit however it is told", "[memory]") {
+  Files const files;
+  auto const number = files.write("number", "400\n");
+  auto const none = files.path("none");
+  CHECK(os::memory_detail::left_of(files.write("memory.max", "max\n"), number) == kUnlimited);
+  CHECK(os::memory_detail::left_of(none, number) == kUnlimited);
+  CHECK(os::memory_detail::left_of(number, none) == kUnlimited);
+  CHECK(os::memory_detail::left_of(none, none) == kUnlimited);
+  CHECK(os::memory_detail::number_in(none) == kUnlimited);
+  CHECK(os::memory_detail::number_in(number) == 400);
+}
