@@ -264,11 +264,14 @@ Clock::duration run_team(unsigned size, Body const& body) {
          *std::min_element(begun->begin(), begun->begin() + size);
 }
 
+// Fewer would tell how long the kernel takes to let all of them run.
+constexpr std::int64_t kFewestRounds = 1000;
+
 /// Reports the time of one operation, where `run(rounds)` does `operations` in each round and
 /// returns how long it took.
 template <class Run>
 void measure(benchmark::State& state, unsigned operations, Run const& run) {
-  auto const rounds = (state.max_iterations + operations - 1) / operations;
+  auto const rounds = std::max(kFewestRounds, state.max_iterations / operations + 1);
   try {
     while (state.KeepRunningBatch(rounds * operations)) {
       state.SetIterationTime(std::chrono::duration<double>(run(rounds)).count());

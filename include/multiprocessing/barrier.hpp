@@ -38,7 +38,7 @@ class Barrier {
   explicit Barrier(std::int64_t parties) : Barrier(BarrierOptions{}, parties) {}
   Barrier(BarrierOptions options, std::int64_t parties)
       : options_(std::make_shared<BarrierOptions const>(std::move(options))),
-        state_(shm::Shared<sync::Turnstile>::make(0, checked(parties))) {}
+        state_(make(checked(parties))) {}
 
   /// Blocks: until all parties have come, or the barrier's timeout. Returns a number from 0 to
   /// parties() - 1, another one for each party.
@@ -67,7 +67,7 @@ class Barrier {
   /// Breaks it: all who wait, and who come later, get BrokenBarrierError.
   void abort() const { state_->abort(); }
   /// Makes it a new one: those who wait get BrokenBarrierError, who comes later does not.
-  void reset() const { state_->reset(state_.id()); }
+  void reset() const { state_->reset(); }
 
   int parties() const noexcept { return static_cast<int>(state_->parties()); }
   /// How many wait now.
@@ -101,9 +101,11 @@ class Barrier {
     return static_cast<std::uint32_t>(parties);
   }
 
-  Passage pass(base::Deadline deadline) const {
-    return state_->pass(state_.id(), deadline, options_->action);
+  static shm::Shared<sync::Turnstile> make(std::uint32_t parties) {
+    return shm::Shared<sync::Turnstile>::make(sync::Turnstile::extra_size(parties), parties);
   }
+
+  Passage pass(base::Deadline deadline) const { return state_->pass(deadline, options_->action); }
 
   int number_of(Passage passage) const {
     if (passage.verdict == sync::Verdict::Passed) return static_cast<int>(passage.arrived);

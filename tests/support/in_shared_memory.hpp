@@ -12,9 +12,10 @@ namespace support {
 template <class T>
 class InSharedMemory {
  public:
+  /// Followed by zeros, up to the next page and one more.
   template <class... Arguments>
   explicit InSharedMemory(Arguments&&... arguments) : segment_("test", kSize, kSize) {
-    segment_.commit({kPlace, sizeof(T)});
+    segment_.commit({kPlace, kSize - kPlace});
     object_ = new (segment_.data(kPlace)) T(std::forward<Arguments>(arguments)...);
   }
 
@@ -23,7 +24,7 @@ class InSharedMemory {
 
  private:
   static constexpr std::uint64_t kPlace = 4096;
-  static constexpr std::uint64_t kSize = kPlace + ((sizeof(T) + kPlace - 1) & ~(kPlace - 1));
+  static constexpr std::uint64_t kSize = 2 * kPlace + ((sizeof(T) + kPlace - 1) & ~(kPlace - 1));
 
   multiprocessing::shm::Segment segment_;
   T* object_;

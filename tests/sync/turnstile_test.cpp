@@ -14,18 +14,12 @@ using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
 
 namespace {
-/// Of a new object: who died waiting for the last one is still on its seat.
-std::uint64_t next_id() {
-  static std::uint64_t id = 0x123456;
-  return ++id;
-}
 std::function<void()> const kNothing;
 }  // namespace
 
 TEST_CASE("threads pass a turnstile together, round after round", "[turnstile][threads][stress]") {
   constexpr std::uint32_t kParties = 3;
-  Turnstile turnstile(kParties);
-  auto const id = next_id();
+  support::InSharedMemory<Turnstile> const turnstile(kParties);
   long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 2'000);
   long guarded = 0;  // written by the last to come, read by all after the round
   std::atomic<bool> wrong{false};
@@ -33,9 +27,9 @@ TEST_CASE("threads pass a turnstile together, round after round", "[turnstile][t
   for (std::uint32_t i = 0; i < kParties; ++i) {
     threads.emplace_back([&] {
       for (long round = 1; round <= rounds; ++round) {
-        auto const passage = turnstile.pass(id, Deadline::never(), [&] { ++guarded; });
+        auto const passage = turnstile->pass(Deadline::never(), [&] { ++guarded; });
         if (passage.verdict != Verdict::Passed || guarded != round) wrong = true;
-        if (turnstile.pass(id, Deadline::never(), kNothing).verdict != Verdict::Passed) {
+        if (turnstile->pass(Deadline::never(), kNothing).verdict != Verdict::Passed) {
           wrong = true;
         }
       }
@@ -48,25 +42,24 @@ TEST_CASE("threads pass a turnstile together, round after round", "[turnstile][t
 
 TEST_CASE("each end of a round has its verdict", "[turnstile]") {
   support::InSharedMemory<Turnstile> const turnstile(2U);
-  auto const id = next_id();
   auto const pass = [&](Deadline deadline = Deadline::never()) {
-    return static_cast<int>(turnstile->pass(id, deadline, kNothing).verdict);
+    return static_cast<int>(turnstile->pass(deadline, kNothing).verdict);
   };
   CHECK(pass(Deadline::after(1ms)) == static_cast<int>(Verdict::TimedOut));
   CHECK(turnstile->is_broken());
   CHECK(pass() == static_cast<int>(Verdict::TimedOut));
-  turnstile->reset(id);
+  turnstile->reset();
   CHECK_FALSE(turnstile->is_broken());
   for (auto const verdict : {Verdict::Aborted, Verdict::Reset, Verdict::Passed}) {
     support::RawChild waiter(pass);
     support::wait_until_asleep(waiter.pid());
     CHECK(turnstile->waiting() == 1);
     if (verdict == Verdict::Aborted) turnstile->abort();
-    if (verdict == Verdict::Reset) turnstile->reset(id);
+    if (verdict == Verdict::Reset) turnstile->reset();
     if (verdict == Verdict::Passed) CHECK(pass() == static_cast<int>(Verdict::Passed));
     CHECK(WEXITSTATUS(waiter.wait()) == static_cast<int>(verdict));
     CHECK(turnstile->is_broken() == (verdict == Verdict::Aborted));
-    turnstile->reset(id);
+    turnstile->reset();
   }
   support::RawChild victim(pass);
   support::wait_until_asleep(victim.pid());
@@ -78,11 +71,10 @@ TEST_CASE("each end of a round has its verdict", "[turnstile]") {
 }
 
 TEST_CASE("more rounds than it remembers do not confuse it", "[turnstile]") {
-  Turnstile turnstile(1);
-  auto const id = next_id();
+  support::InSharedMemory<Turnstile> const turnstile(1U);
   for (int i = 0; i < 5'000; ++i) {
-    REQUIRE(turnstile.pass(id, Deadline::never(), kNothing).verdict == Verdict::Passed);
+    REQUIRE(turnstile->pass(Deadline::never(), kNothing).verdict == Verdict::Passed);
   }
-  CHECK(turnstile.waiting() == 0);
-  CHECK_FALSE(turnstile.is_broken());
+  CHECK(turnstile->waiting() == 0);
+  CHECK_FALSE(turnstile->is_broken());
 }

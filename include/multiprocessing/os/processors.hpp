@@ -29,4 +29,7 @@ inline int usable_processors() noexcept {
   return count > 0 ? count : 1;
 }
 
+/// Lets another process that could run do so, if there is one.
+inline void yield_processor() noexcept { ::sched_yield(); }
+
 }  // namespace multiprocessing::os

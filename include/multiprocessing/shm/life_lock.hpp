@@ -37,6 +37,18 @@ class LifeLock {
   /// Whether somebody holds it and lives.
   bool is_held() const noexcept { return holder() != 0; }
 
+  /// The same, for a holder whom others may already wait for: see watch_absent().
+  bool try_hold_watched() {
+    if (!try_hold()) return false;
+    lock_.word().fetch_or(FUTEX_WAITERS);
+    return true;
+  }
+  /// Ends that hold; nobody watches any more.
+  void release_watched() {
+    lock_.word().fetch_and(~std::uint32_t{FUTEX_WAITERS});  // spares the kernel's wake
+    lock_.unlock();
+  }
+
   /// Forgets a dead holder. REQUIRES: nobody else calls this or hold() meanwhile.
   void clear() {
     if (try_hold()) lock_.unlock();
@@ -57,6 +69,14 @@ class LifeLock {
       if ((value & FUTEX_WAITERS) != 0) return os::FutexExpectation{&word, value};
       if (word.compare_exchange_weak(value, value | FUTEX_WAITERS)) value |= FUTEX_WAITERS;
     }
+  }
+
+  /// What the word holds until somebody comes, nullopt when somebody has. A sleeper on it is not
+  /// woken when one comes by try_hold_watched(), but when that one dies.
+  std::optional<os::FutexExpectation> watch_absent() const noexcept {
+    std::uint32_t const value = lock_.word().load(std::memory_order_acquire);
+    if ((value & FUTEX_TID_MASK) != 0) return std::nullopt;
+    return os::FutexExpectation{&lock_.word(), value};
   }
 
   /// The kernel wakes one sleeper; that one calls this to pass the news on.

@@ -12,8 +12,10 @@
 namespace multiprocessing::sync {
 
 /// One per place that waits; lives in the waiter's own memory. A spin that paid off doubles the
-/// next one, a spin in vain halves it: with more runnable processes than processors the waited-for
-/// process can not run while we spin, and the spin shrinks to next to nothing.
+/// next one, a spin in vain halves it. Two who hand each other turns would never leave the state in
+/// which both sleep, because neither is awake by the time the other's short spin is over: so every
+/// now and then one spin in a row of vain ones is long.
+/// After some microseconds a spin lets others run: the waited-for process may be one of them.
 /// Threads: external synchronization.
 class AdaptiveSpin {
  public:
@@ -26,17 +28,22 @@ class AdaptiveSpin {
   /// Whether `ready()` became true while spinning.
   template <class Ready>
   bool operator()(Ready const& ready) {
-    auto const end = base::Deadline::Clock::now() + budget_;
-    do {
+    auto const begin = base::Deadline::Clock::now();
+    bool const is_trial = failures_ % kFailuresATrial == kFailuresATrial - 1;
+    auto const budget = is_trial ? longest_ : budget_;
+    for (Duration spent{}; spent < budget; spent = base::Deadline::Clock::now() - begin) {
+      if (spent > kAlone) os::yield_processor();
       for (int i = 0; i < kRelaxesBetweenLooksAtTheClock; ++i) {
         if (ready()) {
-          budget_ = std::min(2 * budget_, longest_);
+          budget_ = std::min(2 * budget, longest_);
+          failures_ = 0;
           return true;
         }
         os::relax_processor();
       }
-    } while (base::Deadline::Clock::now() < end);
+    }
     budget_ = std::max(budget_ / 2, kShortest);
+    ++failures_;
     return false;
   }
 
@@ -52,16 +59,21 @@ class AdaptiveSpin {
 
   using Duration = base::Deadline::Clock::duration;
 
-  // About one futex wake-up (31-33 us between two processes on a 2-core virtual machine): longer
-  // costs more than sleeping would have.
-  static constexpr Duration kLongest = std::chrono::microseconds(30);
+  // About one futex wake-up (31-33 us between two processes on a 2-core virtual machine) and what
+  // is done then: longer costs more than sleeping would have.
+  static constexpr Duration kLongest = std::chrono::microseconds(50);
+  // A vain trial costs about as much as two sleeps; so a tenth of them.
+  static constexpr unsigned kFailuresATrial = 16;
+  // Longer than most hand-offs between processors take, shorter than any between processes of one.
+  static constexpr Duration kAlone = std::chrono::microseconds(4);
   // Cheap enough to try always, long enough to notice that spinning pays off again.
   static constexpr Duration kShortest = std::chrono::microseconds(1);
   // A look at the clock costs about as much as this many.
   static constexpr int kRelaxesBetweenLooksAtTheClock = 16;
 
-  Duration longest_ = is_alone() ? kShortest : kLongest;
+  Duration const longest_ = is_alone() ? kShortest : kLongest;
   Duration budget_ = kShortest * 8;  // between the two, as nothing is known yet
+  unsigned failures_ = 0;            // in a row
 };
 
 }  // namespace multiprocessing::sync

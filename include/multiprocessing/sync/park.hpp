@@ -22,6 +22,16 @@ struct Peer {
   Peer() = default;
   explicit Peer(shm::LifeLock& lock) noexcept : life(&lock), holder(lock.holder()) {}
 
+  /// Whoever will come and hold `lock`; news is that somebody has, or has come and died.
+  static Peer absent(shm::LifeLock& lock) noexcept {
+    Peer peer;
+    peer.life = &lock;
+    peer.holder = kAbsent;
+    return peer;
+  }
+
+  static constexpr pid_t kAbsent = -1;
+
   shm::LifeLock* life = nullptr;
   pid_t holder = 0;
 };
@@ -57,7 +67,8 @@ inline constexpr std::chrono::milliseconds kLivenessCheck{10};
 inline bool spread_deaths(Peers peers) {
   bool any = false;
   for (auto const& peer : peers) {
-    if (peer.holder != 0 && peer.life->holder() == peer.holder) continue;
+    pid_t const holder = peer.life->holder();
+    if (peer.holder == Peer::kAbsent ? holder == 0 : holder != 0 && holder == peer.holder) continue;
     if (peer.life->holder_is_dead()) peer.life->spread_death();
     any = true;
   }
@@ -66,7 +77,7 @@ inline bool spread_deaths(Peers peers) {
 }  // namespace park_detail
 
 /// Sleeps while `own` holds what is expected, all of `peers` (at most kMostPeers) live, and the
-/// deadline has not passed; may also return without a reason. False: one of the peers is dead.
+/// deadline has not passed; may also return without a reason. False: there is news of a peer.
 inline bool park(os::FutexExpectation own, Peers peers, base::Deadline deadline) {
   if (peers.empty()) {
     static_cast<void>(os::futex_wait(*own.word, own.expected, deadline));
@@ -76,7 +87,8 @@ inline bool park(os::FutexExpectation own, Peers peers, base::Deadline deadline)
   words[0] = own;
   std::size_t count = 1;
   for (auto const& peer : peers) {
-    auto const watched = peer.life->watch(peer.holder);
+    auto const watched =
+        peer.holder == Peer::kAbsent ? peer.life->watch_absent() : peer.life->watch(peer.holder);
     if (!watched) {
       park_detail::spread_deaths(peers);
       return false;
