@@ -48,19 +48,32 @@ TEST_CASE("some memory is available and never more than the machine has", "[memo
 TEST_CASE("below a limit is left what is not used", "[memory]") {
   Files const files;
   auto const limit = files.write("memory.max", "1000\n");
-  CHECK(os::memory_detail::left_of(limit, files.write("memory.current", "400\n")) == 600);
-  CHECK(os::memory_detail::left_of(limit, files.write("memory.current", "1000\n")) == 0);
-  CHECK(os::memory_detail::left_of(limit, files.write("memory.current", "1001\n")) == 0);
+  auto const left_when = [&](char const* used, char const* statistics) {
+    return os::memory_detail::left_of(limit, files.write("memory.current", used),
+                                      files.write("memory.stat", statistics));
+  };
+  CHECK(left_when("400\n", "") == 600);
+  CHECK(left_when("1000\n", "anon 1000\n") == 0);
+  CHECK(left_when("1001\n", "anon 1001\n") == 0);
+}
+
+TEST_CASE("pages of files can be had back", "[memory]") {
+  Files const files;
+  auto const limit = files.write("memory.max", "1000\n");
+  auto const used = files.write("memory.current", "900\n");
+  auto const statistics =
+      files.write("memory.stat", "anon 400\ninactive_file 300\nactive_file 200\n");
+  CHECK(os::memory_detail::left_of(limit, used, statistics) == 600);
 }
 
 TEST_CASE("no limit is no limit however it is told", "[memory]") {
   Files const files;
   auto const number = files.write("number", "400\n");
   auto const none = files.path("none");
-  CHECK(os::memory_detail::left_of(files.write("memory.max", "max\n"), number) == kUnlimited);
-  CHECK(os::memory_detail::left_of(none, number) == kUnlimited);
-  CHECK(os::memory_detail::left_of(number, none) == kUnlimited);
-  CHECK(os::memory_detail::left_of(none, none) == kUnlimited);
+  CHECK(os::memory_detail::left_of(files.write("memory.max", "max\n"), number, none) == kUnlimited);
+  CHECK(os::memory_detail::left_of(none, number, none) == kUnlimited);
+  CHECK(os::memory_detail::left_of(number, none, none) == kUnlimited);
+  CHECK(os::memory_detail::left_of(none, none, none) == kUnlimited);
   CHECK(os::memory_detail::number_in(none) == kUnlimited);
   CHECK(os::memory_detail::number_in(number) == 400);
 }

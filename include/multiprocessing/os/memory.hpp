@@ -29,12 +29,18 @@ inline std::uint64_t of_the_machine() {
   return (*available + number_after(text, "SwapFree:").value_or(0)) << 10;
 }
 
-/// What is left below one limit; kUnlimited where there is none.
-inline std::uint64_t left_of(std::string const& limit, std::string const& used) {
+/// What is left below the limit of one group; kUnlimited where there is none. Pages of files count
+/// as used there, but are given up on demand.
+inline std::uint64_t left_of(std::string const& limit, std::string const& used,
+                             std::string const& statistics) {
   auto const allowed = number_in(limit);
   auto const taken = number_in(used);
   if (allowed == kUnlimited || taken == kUnlimited) return kUnlimited;
-  return allowed > taken ? allowed - taken : 0;
+  auto const details = read_text_file(statistics);
+  auto const files = number_after(details, "\ninactive_file ").value_or(0) +
+                     number_after(details, "\nactive_file ").value_or(0);
+  auto const needed = taken - std::min(taken, files);
+  return allowed > needed ? allowed - needed : 0;
 }
 
 /// What the control group of this process, and those above it, still allow.
@@ -52,11 +58,12 @@ inline std::uint64_t of_the_control_groups() {
     for (;;) {
       if (controllers.empty()) {
         auto const group = "/sys/fs/cgroup" + path;
-        least = std::min(least, left_of(group + "/memory.max", group + "/memory.current"));
+        least = std::min(least, left_of(group + "/memory.max", group + "/memory.current",
+                                        group + "/memory.stat"));
       } else if (controllers.find("memory") != std::string::npos) {
         auto const group = "/sys/fs/cgroup/memory" + path;
-        least = std::min(
-            least, left_of(group + "/memory.limit_in_bytes", group + "/memory.usage_in_bytes"));
+        least = std::min(least, left_of(group + "/memory.limit_in_bytes",
+                                        group + "/memory.usage_in_bytes", group + "/memory.stat"));
       }
       auto const parent = path.rfind('/');
       if (parent == std::string::npos) break;

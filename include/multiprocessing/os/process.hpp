@@ -69,13 +69,13 @@ inline void die_with_parent(pid_t parent) noexcept {
   if (::getppid() != parent) ::raise(SIGKILL);
 }
 
-/// The name that ps and top show; the kernel keeps 15 bytes.
 /// Like std::atexit, but not while this library forks: a lock of the C library is involved.
 inline void register_at_exit(void (*function)()) noexcept {
   std::lock_guard const gate(fork_gate());
   std::atexit(function);
 }
 
+/// The name that ps and top show; the kernel keeps 15 bytes.
 inline void set_command_name(char const* name) noexcept { ::syscall(SYS_prctl, PR_SET_NAME, name); }
 
 }  // namespace multiprocessing::os

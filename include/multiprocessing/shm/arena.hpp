@@ -45,8 +45,9 @@ class Arena {
   static constexpr Number kBlocks = Number{1} << 20;
   static constexpr Number kNobody = UINT32_MAX;
 
-  /// Reserves addresses for `wanted` bytes, or less where a limit forbids so many.
-  /// Throws: std::system_error, std::bad_alloc.
+  /// REQUIRES: whoever enters an arena does not destroy it as long as the thread lives that
+  /// entered. Reserves addresses for `wanted` bytes, or less where a limit forbids so many. Throws:
+  /// std::system_error, std::bad_alloc.
   Arena(char const* label, std::uint64_t wanted)
       : segment_(label, wanted, kSmallest),
         small_begin_(kRows + std::uint64_t{kParticipants} * kRowSize),
@@ -64,6 +65,7 @@ class Arena {
     Guarded const guarded(*this);
     try {
       Number const child = free_place();
+      clear_row(child);  // somebody may have been killed here, before the place was claimed
       copy_row(parent, child);
       participant(child).claim();
       return child;
@@ -92,21 +94,12 @@ class Arena {
   /// Throws: std::bad_alloc when the machine or the arena is full.
   Number allocate(Number me, std::uint64_t size) {
     if (size > segment_.size()) throw std::bad_alloc();
-    auto const size_class = SizeClass::of(size);
-    bool is_used_memory = false;
-    Number const number = take(me, size_class, is_used_memory);
-    auto const& block = blocks()[number];
-    if (is_small(size_class)) {
-      if (is_used_memory) std::memset(segment_.data(block.offset), 0, size_class.size());
-      return number;
+    try {
+      return try_allocate(me, size);
+    } catch (std::bad_alloc const&) {
+      bury_the_dead();  // perhaps they have what is missing
+      return try_allocate(me, size);
     }
-    try {  // outside of the guard: gigabytes take their time
-      segment_.commit({block.offset, round_up(size, kSmallPage)});
-    } catch (...) {
-      release(me, number);
-      throw;
-    }
-    return number;
   }
 
   std::byte* data(Number block) const noexcept { return segment_.data(blocks()[block].offset); }
@@ -129,7 +122,7 @@ class Arena {
     Guarded const guarded(*this);
     if (header().is_immortal) return;
     for (Number other = 0; other < header().participants; ++other) {
-      if (!holds(other, block)) continue;
+      if (participant(other).is_free() || !holds(other, block)) continue;
       if (!participant(other).is_dead()) return;
       bury(other);
     }
@@ -139,10 +132,7 @@ class Arena {
   /// Frees what only dead processes held.
   void bury_the_dead() {
     Guarded const guarded(*this);
-    for (Number number = 0; number < header().participants; ++number) {
-      auto& who = participant(number);
-      if (!who.is_free() && who.is_dead()) bury(number);
-    }
+    bury_all_dead();
   }
 
   /// Blocks in use, also those that only dead processes hold. For diagnosis.
@@ -257,6 +247,24 @@ class Arena {
     return block / 8 < participant(who).row_pages() * kSmallPage;
   }
 
+  Number try_allocate(Number me, std::uint64_t size) {
+    auto const size_class = SizeClass::of(size);
+    bool is_used_memory = false;
+    Number const number = take(me, size_class, is_used_memory);
+    auto const& block = blocks()[number];
+    if (is_small(size_class)) {
+      if (is_used_memory) std::memset(segment_.data(block.offset), 0, size_class.size());
+      return number;
+    }
+    try {  // outside of the guard: gigabytes take their time
+      segment_.commit({block.offset, round_up(size, kSmallPage)});
+    } catch (...) {
+      release(me, number);
+      throw;
+    }
+    return number;
+  }
+
   // What follows: REQUIRES the guard.
 
   /// Backs table entries up to `count` with pages, when the one before was the last that had some.
@@ -278,10 +286,9 @@ class Arena {
 
   Number free_place() {
     auto& header = this->header();
+    bury_all_dead();
     for (Number number = 0; number < header.participants; ++number) {
-      auto& who = participant(number);
-      if (!who.is_free() && who.is_dead()) bury(number);
-      if (who.is_free()) return number;
+      if (participant(number).is_free()) return number;
     }
     Number const number = header.participants;
     if (number == kParticipants) throw std::bad_alloc();
@@ -307,6 +314,13 @@ class Arena {
     auto const words = participant(who).row_pages() * kSmallPage / 8;
     for (std::uint64_t word = 0; word < words; ++word) {
       if (row(who)[word].load() != 0) row(who)[word] = 0;
+    }
+  }
+
+  void bury_all_dead() {
+    for (Number number = 0; number < header().participants; ++number) {
+      auto& who = participant(number);
+      if (!who.is_free() && who.is_dead()) bury(number);
     }
   }
 

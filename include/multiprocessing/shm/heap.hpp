@@ -12,8 +12,8 @@
 #include <sys/types.h>
 
 #include <atomic>
+#include <concepts>
 #include <cstdint>
-#include <cstdio>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
@@ -38,10 +38,8 @@ class Heap {
     if (auto* const heap = current().load()) return *heap;
     std::lock_guard const gate(os::fork_gate());  // no fork finds it half made
     if (auto* const heap = current().load()) return *heap;
+    register_handlers();
     auto heap = std::make_unique<Heap>();
-    os::count_forks();
-    os::register_fork_handlers(&before_fork, &in_parent, &in_child);
-    os::fork_listener() = &note_forked;
     current() = heap.get();
     return *heap.release();
   }
@@ -77,8 +75,9 @@ class Heap {
     static std::atomic<Heap*> heap{nullptr};
     return heap;
   }
-  /// A place, and the generation it was claimed in.
+  /// A place that was claimed for a child of the fork that this thread is in.
   struct Claim {
+    Heap* heap = nullptr;  ///< null: there was no heap when the fork began
     Number place = Arena::kNobody;
     std::uint32_t generation = 0;
   };
@@ -87,33 +86,47 @@ class Heap {
     return claim;
   }
 
+  static void register_handlers() {
+    static bool registered = false;  // guarded by the fork gate
+    if (registered) return;
+    os::count_forks();
+    os::register_fork_handlers(&before_fork, &in_parent, &in_child);
+    os::fork_listener() = &note_forked;
+    registered = true;
+  }
+
   // The mutex is held across the fork: what other threads hold does not change between the copy of
   // the holds and the copy of the memory.
   static void before_fork() {
-    auto& heap = *current().load();
-    heap.mutex_.lock();
-    Number const place = heap.arena_.claim(heap.me());
-    claimed_by_this_thread() = {
-        place, place == Arena::kNobody ? 0 : heap.arena_.participant(place).generation()};
+    auto* const heap = current().load();
+    claimed_by_this_thread() = {heap};
+    if (heap == nullptr) return;
+    heap->mutex_.lock();
+    Number const place = heap->arena_.claim(heap->me());
+    if (place == Arena::kNobody) return;
+    claimed_by_this_thread() = {heap, place, heap->arena_.participant(place).generation()};
   }
-  static void in_parent() { current().load()->mutex_.unlock(); }
+  static void in_parent() {
+    auto* const heap = claimed_by_this_thread().heap;
+    if (heap != nullptr) heap->mutex_.unlock();
+  }
   /// So that a child that is killed before it enters is known to be dead, and a failed fork too.
   static void note_forked(pid_t child) noexcept {
     auto const claim = std::exchange(claimed_by_this_thread(), Claim());
     if (claim.place == Arena::kNobody) return;
-    current().load()->arena_.participant(claim.place).set_pid(child);
+    claim.heap->arena_.participant(claim.place).set_pid(child);
   }
   static void in_child() {
-    auto& heap = *current().load();
     auto const claim = std::exchange(claimed_by_this_thread(), Claim());
-    if (claim.place != Arena::kNobody && !heap.arena_.enter(claim.place, claim.generation)) {
+    if (claim.heap == nullptr) return;
+    if (claim.place != Arena::kNobody && !claim.heap->arena_.enter(claim.place, claim.generation)) {
       os::write_to_stderr(
           "multiprocessing: this process was stopped at its birth for more than a minute, and what "
           "it shares with its parent is gone\n");
       std::abort();
     }
-    heap.me_ = claim.place;
-    heap.mutex_.unlock();
+    claim.heap->me_ = claim.place;
+    claim.heap->mutex_.unlock();
   }
 
   Arena arena_;
@@ -153,10 +166,9 @@ class Shared {
   }
 
   /// A handle of a part of the object, which keeps the whole.
-  template <class Part>
-  Shared<Part> part(Part T::*member) const {
-    return Shared<Part>(lease_, &(object_->*member));
-  }
+  template <class Part, class Whole>
+  requires std::same_as<Whole, T> Shared<Part> part(Part Whole::*member)
+  const { return Shared<Part>(lease_, &(object_->*member)); }
 
   // No moves: a handle always has its object.
   Shared(Shared const&) = default;

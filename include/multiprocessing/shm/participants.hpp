@@ -41,7 +41,8 @@ class alignas(base::kCacheLine) Participant {
   void set_pid(pid_t pid) noexcept {
     if (state() != State::Claimed) return;
     seen_at_ = os::ticks_since_boot();
-    pid_ = pid;
+    pid_t unknown = 0;  // else the child has come, or another has the place by now
+    pid_.compare_exchange_strong(unknown, pid);
   }
 
   /// This process takes the place that was claimed for it in this generation. False when it has

@@ -48,12 +48,13 @@ class AdaptiveSpin {
   }
 
  private:
-  /// Whether there is one processor only, so that nobody can run while we spin. Asked once a
+  /// Whether the machine has one processor only, so that nobody can run while we spin. This process
+  /// may be pinned to one of many: those it waits for are not, or to another. Asked once a
   /// process; a plain atomic, because the guard of another kind of static could be locked for ever
   /// by a fork.
   static bool is_alone() noexcept {
     static std::atomic<int> processors{0};
-    if (processors.load() == 0) processors = os::usable_processors();
+    if (processors.load() == 0) processors = os::logical_processors();
     return processors.load() == 1;
   }
 

@@ -9,7 +9,6 @@
 #include <atomic>
 #include <bit>
 #include <chrono>
-#include <condition_variable>
 #include <csignal>
 #include <cstdint>
 #include <memory>
@@ -27,6 +26,7 @@
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/shm/private_arena.hpp>
 #include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/sync/wait_word.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/supervisor.hpp>
 
@@ -123,7 +123,15 @@ class Crew {
                   std::memory_order_relaxed);
     }
     std::unique_lock lock(mutex_);
-    slot_is_free_.wait(lock, [this] { return ~used_slots_ != 0 || !is_open(); });
+    while (~used_slots_ == 0 && is_open()) {
+      auto const seen = slot_news_.value();
+      lock.unlock();
+      static_cast<void>(slot_news_.await([=](std::uint32_t value) { return value != seen; },
+                                         base::Deadline::never()));
+      lock.lock();
+    }
+    // A slot that became free woke this thread only; when it does not take it, the next must know.
+    if (!is_open()) slot_news_.add(1);
     require_open(call);
     auto const index = static_cast<std::size_t>(std::countr_one(used_slots_));
     used_slots_ |= std::uint64_t{1} << index;
@@ -156,7 +164,7 @@ class Crew {
       words_.release(memory.words);
       payload_.release(memory.payload);
     }
-    slot_is_free_.notify_one();
+    slot_news_.add(1, 1);
   }
 
   /// Throws: std::logic_error in another process, std::invalid_argument once closed,
@@ -172,7 +180,7 @@ class Crew {
   /// The nursery is dead: whoever waits for a slot must not wait any longer.
   void pass_on_death() {
     { std::lock_guard const guard(mutex_); }  // whoever has looked already, sleeps
-    slot_is_free_.notify_all();
+    slot_news_.add(1);
   }
 
   [[noreturn]] void throw_broken(char const* call) const {
@@ -189,7 +197,7 @@ class Crew {
       std::lock_guard const guard(mutex_);
       if (board_->phase.load() == Board::Phase::Open) board_->phase = Board::Phase::Closing;
     }
-    slot_is_free_.notify_all();  // those who wait for a slot wait in vain
+    slot_news_.add(1);  // those who wait for a slot wait in vain
     board_->work.notify_all();
     nursery_.wake();
   }
@@ -201,7 +209,7 @@ class Crew {
       std::lock_guard const guard(mutex_);
       board_->phase = Board::Phase::Terminating;
     }
-    slot_is_free_.notify_all();
+    slot_news_.add(1);
     nursery_.wake();
     // The nursery takes a second at most, unless somebody stopped it. Without it the kernel ends
     // the workers.
@@ -281,7 +289,8 @@ class Crew {
 
   std::atomic<std::uint32_t> last_generation_{0};
   std::mutex mutex_;
-  std::condition_variable slot_is_free_;
+  // Changes when a slot becomes free, and when nobody gets one any more.
+  sync::WaitWord slot_news_;
   // guarded by mutex_
   // Chunk words and nothing else, ever: a late reader finds a generation. So its pages stay: 8
   // bytes for each chunk of the largest job so far.
