@@ -3,13 +3,11 @@
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <numeric>
 #include <sstream>
 #include <thread>
 #include <vector>
 
-#include <multiprocessing/condition.hpp>
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/value.hpp>
 
@@ -201,26 +199,28 @@ TEST_CASE("a party killed alone is found by the next one", "[barrier]") {
   CHECK(barrier.n_waiting() == 0);
 }
 
-TEST_CASE("a killed party is missed, also when others take its seat at once", "[barrier]") {
-  mp::Barrier const barrier(4);
+TEST_CASE("a killed party is missed by those who can not look at once", "[barrier]") {
+  mp::Barrier const barrier(5);
   auto children = waiters(3, barrier);
   children[0]->stop();
   children[2]->stop();
   children[1]->kill();
   children[1]->wait();
-  mp::Condition const condition;
-  auto const sit = [&] {
-    std::scoped_lock const guard(condition);
-    condition.wait();
-  };
-  support::RawChild first(sit);
-  support::RawChild second(sit);
-  support::wait_until_asleep(first.pid());
-  support::wait_until_asleep(second.pid());
+  CHECK_THROWS_AS(barrier.wait(), mp::BrokenBarrierError);  // who comes before they can
+  barrier.reset();
+  auto next = waiters(4, barrier);  // has the places of the old ones
   children[0]->go_on();
   children[2]->go_on();
   CHECK(WEXITSTATUS(children[0]->wait()) == kBroken);
   CHECK(WEXITSTATUS(children[2]->wait()) == kBroken);
+  CHECK(barrier.wait() == 4);
+  CHECK(results_of(next) == std::vector{0, 1, 2, 3});
+}
+
+TEST_CASE("a timeout of another party is an exception, the own one is not", "[barrier]") {
+  mp::Barrier const barrier(2);
+  CHECK_FALSE(barrier.wait_for(1ms).has_value());
+  CHECK_THROWS_AS(static_cast<void>(barrier.wait_for(1h)), mp::BrokenBarrierError);
 }
 
 TEST_CASE("a party killed in the action breaks it", "[barrier]") {
@@ -259,6 +259,59 @@ TEST_CASE("many parties are many watchers", "[barrier]") {
   victim.kill();
   for (auto& thread : threads) thread.join();
   CHECK(broken == kParties - 2);
+}
+
+TEST_CASE("of many parties each is watched, also the first of the few who have come", "[barrier]") {
+  mp::Barrier const barrier(200);
+  for (std::size_t const victim : {0U, 1U, 2U}) {
+    auto children = waiters(3, barrier);
+    children[victim]->kill();
+    children[victim]->wait();
+    children.erase(children.begin() + static_cast<std::ptrdiff_t>(victim));
+    CHECK(results_of(children) == std::vector{kBroken, kBroken});
+    barrier.reset();
+  }
+}
+
+TEST_CASE("more threads than parties pass in turn, and nobody is told otherwise", "[barrier]") {
+  mp::Barrier const barrier(2);
+  std::atomic<long> passed{0};
+  std::atomic<int> broken{0};
+  long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 20'000);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 6; ++i) {
+    threads.emplace_back([&] {
+      while (passed < rounds) {
+        if (wait_at(barrier) == kBroken) {
+          ++broken;
+          break;
+        }
+        ++passed;
+      }
+    });
+  }
+  while (passed < rounds && broken == 0) std::this_thread::yield();
+  CHECK(broken == 0);
+  barrier.abort();  // those who wait for one more
+  for (auto& thread : threads) thread.join();
+}
+
+TEST_CASE("parties that stand still on their way out keep no place from the others", "[barrier]") {
+  mp::Barrier const barrier(2);
+  std::vector<std::unique_ptr<support::RawChild>> stopped;
+  for (int i = 0; i < 6; ++i) {
+    auto children = waiters(1, barrier);
+    children[0]->stop();
+    CHECK(barrier.wait() == 1);
+    stopped.push_back(std::move(children[0]));
+  }
+  CHECK_FALSE(barrier.wait_for(20ms).has_value());
+  barrier.reset();
+  for (auto& child : stopped) child->go_on();
+  CHECK(results_of(stopped) == std::vector<int>(6, 0));
+  auto children = waiters(1, barrier);
+  CHECK(barrier.wait() == 1);
+  CHECK(results_of(children) == std::vector{0});
 }
 
 TEST_CASE("numbers of parties that are none are refused", "[barrier]") {

@@ -119,7 +119,7 @@ TEST_CASE("a signal handler can set it, also in the middle of a set or a wait", 
   handled.reset();
 }
 
-TEST_CASE("without a sleeper no call of an event or a notification enters the kernel", "[event]") {
+TEST_CASE("without a sleeper no call of an event enters the kernel", "[event]") {
   mp::Event const event;
   event.set();  // whatever happens once
   CHECK(support::system_calls_of([&] {

@@ -3,6 +3,8 @@
 
 #include <sys/syscall.h>
 
+#include <chrono>
+#include <memory>
 #include <mutex>
 #include <sstream>
 #include <thread>
@@ -183,4 +185,90 @@ TEST_CASE("a copy is the same lock, another is not", "[lock]") {
   copy.acquire();
   CHECK(lock.locked());
   lock.release();
+}
+
+TEST_CASE("a lock that is dropped while it is held harms nobody", "[lock]") {
+  for (int i = 0; i < 3; ++i) {
+    {
+      mp::Lock const lock;
+      lock.acquire();
+    }
+    std::vector<mp::RawValue<long>> values(4, mp::RawValue<long>(0x1111));
+    for (auto& value : values) value = mp::RawValue<long>(0x1111);
+    mp::Lock const other;
+    other.acquire();
+    other.release();
+    for (auto const& value : values) CHECK(value.value() == 0x1111);
+  }
+  mp::Lock const kept;
+  support::RawChild child([&] {
+    { mp::RLock().acquire(); }
+    mp::RLock const next;
+    kept.acquire();
+    return 0;
+  });
+  CHECK(child.wait() == 0);
+  CHECK(kept.acquire(30s));
+  CHECK(kept.recovered());
+  kept.release();
+}
+
+TEST_CASE("a lock that is dropped while another thread holds it stays that thread's", "[lock]") {
+  auto lock = std::make_unique<mp::Lock>();
+  support::Pipe held;
+  support::Pipe go;
+  std::thread holder([&, raw = lock.get()] {
+    raw->acquire();
+    held.tell();
+    go.hear();
+    mp::Lock const other;
+    other.acquire();
+    other.release();
+  });
+  held.hear();
+  lock.reset();
+  mp::RawValue<long> const value(7);
+  go.tell();
+  holder.join();
+  CHECK(value.value() == 7);
+}
+
+TEST_CASE("a thread that holds too many locks is told before any would be lost", "[lock]") {
+  std::vector<mp::Lock> locks(2'500);
+  support::RawChild holder([&] {
+    std::size_t taken = 0;
+    try {
+      for (; taken < locks.size(); ++taken) locks[taken].acquire();
+    } catch (std::system_error const& error) {
+      return error.code() == std::errc::resource_unavailable_try_again && taken > 1'000 ? 0 : 1;
+    }
+    return 2;
+  });
+  CHECK(holder.wait() == 0);
+  for (auto const& lock : locks) {
+    REQUIRE(lock.acquire(30s));
+    lock.release();
+  }
+}
+
+TEST_CASE("times beyond all clocks are never, or long ago", "[lock]") {
+  using std::chrono::steady_clock;
+  using std::chrono::system_clock;
+  mp::Lock const lock;
+  lock.acquire();
+  std::thread([&] {
+    if (lock.try_lock_until(system_clock::time_point::min())) std::abort();
+    if (lock.try_lock_until(steady_clock::time_point::min())) std::abort();
+    if (lock.try_lock_until(steady_clock::time_point(-1ns))) std::abort();
+  }).join();
+  support::RawChild waiters[] = {
+      support::RawChild(
+          [&] { return lock.try_lock_until(std::chrono::sys_seconds::max()) ? 0 : 1; }),
+      support::RawChild([&] {
+        using Seconds = std::chrono::time_point<steady_clock, std::chrono::seconds>;
+        return lock.try_lock_until(Seconds::max()) ? 0 : 1;
+      })};
+  for (auto& waiter : waiters) support::wait_until_asleep(waiter.pid());
+  lock.release();
+  for (auto& waiter : waiters) CHECK(waiter.wait() == 0);
 }

@@ -234,3 +234,20 @@ TEST_CASE("a child keeps what its parent has dropped", "[value]") {
   process.join();
   CHECK(result.value() == 1);
 }
+
+TEST_CASE("a guard holds what it guards, whatever becomes of the handle", "[value]") {
+  mp::Value<int> value(1);
+  mp::Value<int> const other(2);
+  mp::Value<int> const first = value;
+  {
+    auto const guard = value.lock();
+    value = other;
+    *guard = 5;
+    CHECK(first.get_lock().locked());
+  }
+  CHECK_FALSE(first.get_lock().locked());
+  CHECK(first.value() == 5);
+  CHECK(value.value() == 2);
+  auto const guard = mp::Value<int>(7).lock();
+  CHECK(*guard == 7);
+}

@@ -49,8 +49,8 @@ class RawArray {
 
   /// A copy of the elements of `range`.
   template <std::ranges::forward_range Range>
-  requires std::convertible_to<std::ranges::range_reference_t<Range>, T> &&
-      (!std::same_as<std::remove_cvref_t<Range>, RawArray>)explicit RawArray(Range const& range)
+  requires std::convertible_to<std::ranges::range_reference_t<Range>, T> &&(
+      !std::derived_from<std::remove_cvref_t<Range>, RawArray>)explicit RawArray(Range const& range)
       : RawArray(Zeroed{static_cast<std::size_t>(std::ranges::distance(range))}) {
     std::ranges::copy(range, begin());
   }
@@ -122,24 +122,7 @@ struct ArrayOptions {
 template <class T>
 class Array : public RawArray<T> {
  public:
-  /// The lock is held as long as it lives.
-  class Guard {
-   public:
-    std::span<T> operator*() const noexcept { return elements_; }
-    T& operator[](std::size_t index) const noexcept { return elements_[index]; }
-    T* begin() const noexcept { return elements_.data(); }
-    T* end() const noexcept { return elements_.data() + elements_.size(); }
-    std::size_t size() const noexcept { return elements_.size(); }
-    /// Whether the last holder of the lock died with it.
-    [[nodiscard]] bool recovered() const noexcept { return held_.mutex()->recovered(); }
-
-   private:
-    friend class Array;
-    Guard(AnyLock const& lock, std::span<T> elements) : held_(lock), elements_(elements) {}
-
-    std::unique_lock<AnyLock const> held_;
-    std::span<T> elements_;
-  };
+  class Guard;
 
   /// As RawArray.
   template <std::integral Size>
@@ -160,7 +143,7 @@ class Array : public RawArray<T> {
       : RawArray<T>(range), lock_(chosen(options)) {}
 
   /// Access to all. Blocks: for the lock.
-  [[nodiscard]] Guard lock() const { return Guard(lock_, {this->data(), this->size()}); }
+  [[nodiscard]] Guard lock() const;
 
   AnyLock const& get_lock() const noexcept { return lock_; }
 
@@ -171,5 +154,33 @@ class Array : public RawArray<T> {
 
   AnyLock lock_;
 };
+
+/// The lock is held as long as it lives.
+template <class T>
+class Array<T>::Guard {
+ public:
+  Guard(Guard const&) = delete;
+  Guard& operator=(Guard const&) = delete;
+
+  std::span<T> operator*() const noexcept { return whole_; }
+  T& operator[](std::size_t index) const noexcept { return whole_[index]; }
+  T* begin() const noexcept { return whole_.begin(); }
+  T* end() const noexcept { return whole_.end(); }
+  std::size_t size() const noexcept { return whole_.size(); }
+  /// Whether the last holder of the lock died with it.
+  [[nodiscard]] bool recovered() const noexcept { return held_.mutex()->recovered(); }
+
+ private:
+  friend class Array;
+  explicit Guard(Array const& whole) : whole_(whole), held_(whole_.lock_) {}
+
+  Array const whole_;  // outlives what the user does to the handle
+  std::unique_lock<AnyLock const> held_;
+};
+
+template <class T>
+typename Array<T>::Guard Array<T>::lock() const {
+  return Guard(*this);
+}
 
 }  // namespace multiprocessing

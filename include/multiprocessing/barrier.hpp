@@ -20,7 +20,8 @@
 namespace multiprocessing {
 
 struct BarrierOptions {
-  /// Run by one of the parties, when all have come and before any goes on.
+  /// Run by one of the parties, when all have come and before any goes on. It must not use the
+  /// barrier; who does gets std::system_error (resource_deadlock_would_occur).
   std::function<void()> action = {};
   /// Of wait() without one; nullopt: none.
   std::optional<std::chrono::nanoseconds> timeout = {};
@@ -28,9 +29,10 @@ struct BarrierOptions {
 
 /// A handle; a copy is the same barrier, also in a process that is started with it.
 /// Threads, processes: all members safe.
-/// Peer death: of a party that waits, or runs the action: the barrier is broken, and the others get
-/// BrokenBarrierError. A party that dies before it comes is not known: give waits a timeout.
-/// Python: multiprocessing.Barrier. Differs: a killed party breaks it; 0 parties are refused.
+/// Peer death: of a party that waits, or runs the action, and of anybody in the middle of a call:
+/// the barrier is broken, and the others get BrokenBarrierError. A party that dies before it comes
+/// is not known: give waits a timeout. Python: multiprocessing.Barrier. Differs: a killed party
+/// breaks it; 0 parties are refused.
 class Barrier {
  public:
   /// Throws: std::invalid_argument unless `parties` is between 1 and 1023, std::bad_alloc,
@@ -40,10 +42,10 @@ class Barrier {
       : options_(std::make_shared<BarrierOptions const>(std::move(options))),
         state_(make(checked(parties))) {}
 
-  /// Blocks: until all parties have come, or the barrier's timeout. Returns a number from 0 to
-  /// parties() - 1, another one for each party.
-  /// Throws: BrokenBarrierError when the barrier is broken, then or before; the party that runs the
-  /// action: what it throws, and the barrier is broken.
+  /// Blocks: until all parties have come, or the barrier's timeout; and while the action runs.
+  /// Returns a number from 0 to parties() - 1, another one for each party. Throws:
+  /// BrokenBarrierError when it is broken meanwhile, or was when the caller came; the party that
+  /// runs the action: what it throws, and the barrier is broken.
   int wait() const {
     auto const deadline =
         options_->timeout ? base::Deadline::after(*options_->timeout) : base::Deadline::never();
@@ -54,16 +56,17 @@ class Barrier {
   int wait(std::chrono::duration<Rep, Period> timeout) const {
     return number_of(pass(base::Deadline::after(timeout)));
   }
-  /// The same, but nullopt when it is broken because a timeout has passed, this or another's.
+  /// The same, but nullopt when this timeout has passed.
   template <class Rep, class Period>
   [[nodiscard]] std::optional<int> wait_for(std::chrono::duration<Rep, Period> timeout) const {
-    return unless_timed_out(pass(base::Deadline::after(timeout)));
+    return unless_timed_out(base::Deadline::after(timeout));
   }
   template <class Clock, class Duration>
   [[nodiscard]] std::optional<int> wait_until(std::chrono::time_point<Clock, Duration> when) const {
-    return unless_timed_out(pass(base::Deadline::at(when)));
+    return unless_timed_out(base::Deadline::at(when));
   }
 
+  /// Blocks, here and in reset(): while the action runs.
   /// Breaks it: all who wait, and who come later, get BrokenBarrierError.
   void abort() const { state_->abort(); }
   /// Makes it a new one: those who wait get BrokenBarrierError, who comes later does not.
@@ -111,8 +114,9 @@ class Barrier {
     if (passage.verdict == sync::Verdict::Passed) return static_cast<int>(passage.arrived);
     throw BrokenBarrierError("Barrier.wait: " + reason(passage.verdict));
   }
-  std::optional<int> unless_timed_out(Passage passage) const {
-    if (passage.verdict == sync::Verdict::TimedOut) return std::nullopt;
+  std::optional<int> unless_timed_out(base::Deadline deadline) const {
+    auto const passage = pass(deadline);
+    if (passage.verdict == sync::Verdict::TimedOut && deadline.passed()) return std::nullopt;
     return number_of(passage);
   }
 

@@ -18,12 +18,12 @@ namespace multiprocessing {
 /// A handle of a condition and its lock; a copy is the same condition, also in a process that is
 /// started with it. Lockable and TimedLockable: it locks its lock.
 /// Threads, processes: all members safe.
-/// Peer death: notifications go to the living: a dead sleeper takes none, and one that was told and
-/// died before it could act passes it on with the next notify(). Whoever is killed at whatever
-/// instruction, the others' waits and notifications work; of the lock's holder, see Lock.
-/// Throws: std::logic_error from waits and notifications when the calling thread does not hold the
-/// lock.
-/// Python: multiprocessing.Condition. Differs: notify() waits for nobody's answer.
+/// Peer death: a sleeper that is dead takes no notification. One that is killed after it was told:
+/// its turn goes to another with the next notify(), which then wakes one more. Killed in notify():
+/// some of those to tell have been told; as it held the lock, the next holder sees recovered(), and
+/// should notify again. Throws: std::logic_error from waits and notifications when the calling
+/// thread does not hold the lock. Python: multiprocessing.Condition. Differs: notify() waits for
+/// nobody's answer.
 class Condition {
  public:
   /// With an RLock of its own. Throws: std::bad_alloc, std::system_error.
@@ -33,47 +33,49 @@ class Condition {
       : lock_(lock), queue_(shm::Shared<sync::WaitQueue>::make(0)) {}
 
   /// Lets go of the lock, at whatever depth it is held, sleeps until it is notified, and takes the
-  /// lock again. Blocks: for both.
+  /// lock again, without its recovered(). Always true, as in Python. Blocks: for both.
   /// Waits end with a notification only; still, what is waited for may have been taken by others
   /// before the lock was: prefer the forms with a predicate.
-  void wait() const { wait_by("wait", base::Deadline::never()); }
+  bool wait() const { return wait_by("wait", base::Deadline::never()); }
   /// Whether it was notified. Blocks: at most for `timeout`, and for the lock.
   template <class Rep, class Period>
-  [[nodiscard]] bool wait(std::chrono::duration<Rep, Period> timeout) const {
+  bool wait(std::chrono::duration<Rep, Period> timeout) const {
     return wait_by("wait", base::Deadline::after(timeout));
   }
   template <class Rep, class Period>
-  [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> timeout) const {
+  bool wait_for(std::chrono::duration<Rep, Period> timeout) const {
     return wait_by("wait_for", base::Deadline::after(timeout));
   }
   template <class Clock, class Duration>
-  [[nodiscard]] bool wait_until(std::chrono::time_point<Clock, Duration> when) const {
+  bool wait_until(std::chrono::time_point<Clock, Duration> when) const {
     return wait_by("wait_until", base::Deadline::at(when));
   }
 
   /// Waits until `predicate()`, which is called with the lock held.
   template <std::predicate Predicate>
-  void wait(Predicate predicate) const {
-    while (!predicate()) wait_by("wait", base::Deadline::never());
+  bool wait(Predicate predicate) const {
+    return wait_by("wait", base::Deadline::never(), predicate);
+  }
+  template <std::predicate Predicate>
+  bool wait_for(Predicate predicate) const {
+    return wait_by("wait_for", base::Deadline::never(), predicate);
   }
   /// What `predicate()` says last. Python: wait_for(predicate, timeout).
   template <std::predicate Predicate, class Rep, class Period>
-  [[nodiscard]] bool wait_for(Predicate predicate,
-                              std::chrono::duration<Rep, Period> timeout) const {
+  bool wait_for(Predicate predicate, std::chrono::duration<Rep, Period> timeout) const {
     return wait_by("wait_for", base::Deadline::after(timeout), predicate);
   }
   template <class Rep, class Period, std::predicate Predicate>
-  [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> timeout,
-                              Predicate predicate) const {
+  bool wait_for(std::chrono::duration<Rep, Period> timeout, Predicate predicate) const {
     return wait_by("wait_for", base::Deadline::after(timeout), predicate);
   }
   template <class Clock, class Duration, std::predicate Predicate>
-  [[nodiscard]] bool wait_until(std::chrono::time_point<Clock, Duration> when,
-                                Predicate predicate) const {
+  bool wait_until(std::chrono::time_point<Clock, Duration> when, Predicate predicate) const {
     return wait_by("wait_until", base::Deadline::at(when), predicate);
   }
 
   /// Wakes those `count` sleepers that have waited longest, or all when there are fewer.
+  /// Complexity: a load for each thread of all processes that has ever waited at a condition.
   void notify(int count = 1) const {
     require_lock("notify");
     queue_->notify(queue_.id(), count);

@@ -39,15 +39,15 @@ class Event {
   bool wait() const { return wait_by(base::Deadline::never()); }
   /// Blocks: at most for `timeout`. Whether it was set.
   template <class Rep, class Period>
-  [[nodiscard]] bool wait(std::chrono::duration<Rep, Period> timeout) const {
+  bool wait(std::chrono::duration<Rep, Period> timeout) const {
     return wait_by(base::Deadline::after(timeout));
   }
   template <class Rep, class Period>
-  [[nodiscard]] bool wait_for(std::chrono::duration<Rep, Period> timeout) const {
+  bool wait_for(std::chrono::duration<Rep, Period> timeout) const {
     return wait(timeout);
   }
   template <class Clock, class Duration>
-  [[nodiscard]] bool wait_until(std::chrono::time_point<Clock, Duration> when) const {
+  bool wait_until(std::chrono::time_point<Clock, Duration> when) const {
     return wait_by(base::Deadline::at(when));
   }
 

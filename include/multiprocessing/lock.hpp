@@ -18,8 +18,8 @@ namespace multiprocessing {
 /// A copy is the same lock, also in a process that is started with it. Lockable and TimedLockable:
 /// works with std::scoped_lock and std::unique_lock.
 /// Threads, processes: all members safe. It belongs to the thread that acquired it.
-/// Peer death: of the holder: the next one acquires it at once, and recovered() tells it. A waiter
-/// that is killed costs nobody anything.
+/// Peer death: when the thread that holds it ends, killed or not, the next one acquires it at once,
+/// and recovered() tells it. A waiter that is killed costs nobody anything.
 /// Python: multiprocessing.Lock, RLock.
 class AnyLock {
  public:
@@ -34,6 +34,14 @@ class AnyLock {
   }
   /// Python: acquire(block=False).
   [[nodiscard]] bool try_acquire() const { return state_->try_acquire(); }
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_acquire_for(std::chrono::duration<Rep, Period> timeout) const {
+    return acquire(timeout);
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_acquire_until(std::chrono::time_point<Clock, Duration> when) const {
+    return state_->acquire(base::Deadline::at(when));
+  }
 
   /// Throws: std::logic_error when this thread does not hold it.
   void release() const {
@@ -48,7 +56,7 @@ class AnyLock {
   }
   template <class Clock, class Duration>
   [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> when) const {
-    return state_->acquire(base::Deadline::at(when));
+    return try_acquire_until(when);
   }
   void unlock() const { release(); }
 
@@ -59,6 +67,7 @@ class AnyLock {
   /// may be half done. Until it is released.
   [[nodiscard]] bool recovered() const noexcept { return state_->recovered(); }
 
+  /// Whether the calling thread could release it.
   [[nodiscard]] bool held_by_this_thread() const { return state_->held_by_this_thread(); }
 
   /// "<Lock(owner=process 12, thread 13)>", "<RLock(owner=None)>".

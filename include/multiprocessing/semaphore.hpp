@@ -19,13 +19,15 @@ namespace multiprocessing {
 struct SemaphoreOptions {
   std::int64_t value = 1;
   /// What a process still holds when it dies is given back, at once. Then each process releases
-  /// what it acquired itself, and nothing else.
+  /// what it acquired itself, and nothing else. Complexity: 32 KiB, and a look at each process of
+  /// the family for each call.
   bool reclaim = false;
 };
 
 /// A handle; a copy is the same semaphore, also in a process that is started with it. Works with
 /// std::scoped_lock and std::unique_lock.
-/// Threads, processes: all members safe; any of them may release what another acquired.
+/// Threads, processes: all members safe; without `reclaim` any of them may release what another
+/// acquired.
 /// Peer death: a waiter that is killed costs nobody anything; what a dead process had acquired is
 /// lost, unless `reclaim` was asked for.
 /// Python: multiprocessing.Semaphore. Differs: reclaim.
@@ -84,6 +86,14 @@ class Semaphore {
 
   void lock() const { acquire(); }
   [[nodiscard]] bool try_lock() const { return try_acquire(); }
+  template <class Rep, class Period>
+  [[nodiscard]] bool try_lock_for(std::chrono::duration<Rep, Period> timeout) const {
+    return acquire(timeout);
+  }
+  template <class Clock, class Duration>
+  [[nodiscard]] bool try_lock_until(std::chrono::time_point<Clock, Duration> when) const {
+    return try_acquire_until(when);
+  }
   void unlock() const { release(); }
 
   /// "<Semaphore(value=2)>".
@@ -147,8 +157,8 @@ class Semaphore {
   State state_;
 };
 
-/// Never exceeds the value that it was made with: a release too many is an exception.
-/// Python: multiprocessing.BoundedSemaphore.
+/// A release beyond the value that it was made with is an exception. (Of two such releases in the
+/// same instant, while others wait, both may pass.) Python: multiprocessing.BoundedSemaphore.
 class BoundedSemaphore : public Semaphore {
  public:
   explicit BoundedSemaphore(std::int64_t value = 1)

@@ -56,34 +56,23 @@ class Value {
   static_assert((value_detail::require_shared_state<T>(), true));
 
  public:
-  /// The lock is held as long as it lives.
-  class Guard {
-   public:
-    T& operator*() const noexcept { return *value_; }
-    T* operator->() const noexcept { return value_; }
-    /// Whether the last holder of the lock died with it.
-    [[nodiscard]] bool recovered() const noexcept { return held_.mutex()->recovered(); }
+  class Guard;
 
-   private:
-    friend class Value;
-    Guard(AnyLock const& lock, sync::Journaled<T>& value) : held_(lock), value_(&value.get()) {}
-
-    std::unique_lock<AnyLock const> held_;
-    T* value_;
-  };
-
-  /// All zeros. Throws, here and below: std::bad_alloc, std::system_error.
-  Value() : Value(T{}) {}
+  /// T{}. Throws, here and below: std::bad_alloc, std::system_error.
+  explicit Value() : Value(T{}) {}
   explicit Value(T const& value) : Value(ValueOptions{}, value) {}
   explicit Value(ValueOptions options, T const& value = T{})
       : value_(shm::Shared<State>::make(0, value)),
         lock_(options.lock ? *options.lock : AnyLock(value_.part(&State::mutex))) {}
 
   /// Access in place. Blocks: for the lock.
-  [[nodiscard]] Guard lock() const { return Guard(lock_, value_->value); }
+  [[nodiscard]] Guard lock() const;
 
   /// A copy. Blocks: for the lock.
-  [[nodiscard]] T value() const { return *lock(); }
+  [[nodiscard]] T value() const {
+    std::lock_guard const held(lock_);
+    return value_->value.get();
+  }
 
   /// Blocks: for the lock.
   Value const& operator=(T const& value) const {
@@ -94,6 +83,7 @@ class Value {
   }
 
   /// Calls `f(T&)` on a copy, which then becomes the value; not when f throws. Returns what f does.
+  /// REQUIRES: f does not change this value otherwise.
   /// Blocks: for the lock, which is held while f runs.
   template <std::invocable<T&> F>
   decltype(auto) update(F&& f) const {
@@ -126,6 +116,8 @@ class Value {
   struct State {
     explicit State(T const& initial) : mutex(sync::Mutex::Kind::Recursive), value(initial) {}
 
+    bool let_go() { return mutex.let_go(); }
+
     sync::Mutex mutex;  ///< not used where another lock was given
     sync::Journaled<T> value;
   };
@@ -133,6 +125,33 @@ class Value {
   shm::Shared<State> value_;
   AnyLock lock_;
 };
+
+/// The lock is held as long as it lives.
+template <class T>
+class Value<T>::Guard {
+ public:
+  Guard(Guard const&) = delete;
+  Guard& operator=(Guard const&) = delete;
+
+  T& operator*() const noexcept { return *value_; }
+  T* operator->() const noexcept { return value_; }
+  /// Whether the last holder of the lock died with it.
+  [[nodiscard]] bool recovered() const noexcept { return held_.mutex()->recovered(); }
+
+ private:
+  friend class Value;
+  explicit Guard(Value const& whole)
+      : whole_(whole), held_(whole_.lock_), value_(&whole_.value_->value.get()) {}
+
+  Value const whole_;  // outlives what the user does to the handle
+  std::unique_lock<AnyLock const> held_;
+  T* value_;
+};
+
+template <class T>
+typename Value<T>::Guard Value<T>::lock() const {
+  return Guard(*this);
+}
 
 /// A Value without a lock: the user sees to it that nobody reads what another writes.
 /// Threads, processes: external synchronization, or atomic().
@@ -142,8 +161,8 @@ class RawValue {
   static_assert((value_detail::require_shared_state<T>(), true));
 
  public:
-  /// All zeros. Throws: std::bad_alloc, std::system_error.
-  RawValue() : RawValue(T{}) {}
+  /// T{}. Throws: std::bad_alloc, std::system_error.
+  explicit RawValue() : RawValue(T{}) {}
   explicit RawValue(T const& value) : value_(shm::Shared<State>::make(0, value)) {}
 
   [[nodiscard]] T value() const noexcept { return value_->value; }

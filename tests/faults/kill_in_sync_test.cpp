@@ -30,7 +30,7 @@ namespace {
 
 // A prime, so that over many runs of a loop all its instructions are met.
 long stride() {
-  return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 1999 : 89);
+  return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 211 : 89);
 }
 
 bool has_ended(support::RawChild const& child) {
@@ -89,7 +89,8 @@ enum class Steps {
 };
 
 /// One scene for each n: `make()` returns an object with victim(), run by the child that is killed;
-/// prepare(), run by it before; wake(), for Steps::AfterItsWaking; and check(), run afterwards.
+/// prepare(), run by it before; begin(), run by this process then; wake(), for
+/// Steps::AfterItsWaking; and check(), run afterwards.
 template <Steps steps = Steps::OfTheCall, class Make>
 void kill_at_every_step(Make const& make) {
   auto const attempts = support::for_every_step(0, stride(), [&](long n) {
@@ -105,6 +106,7 @@ void kill_at_every_step(Make const& make) {
     });
     ready.hear();
     support::wait_until_asleep(victim.pid());
+    scene.begin();
     support::Stepper stepper(victim.pid());
     go.tell();
     if (steps == Steps::AfterItsWaking) scene.wake();
@@ -118,6 +120,7 @@ void kill_at_every_step(Make const& make) {
 
 struct Scene {
   void prepare() {}
+  void begin() {}
   void victim() {}
   void wake() {}
 };
@@ -166,42 +169,18 @@ TEST_CASE("an RLock is held at depth three: killed at every step", "[faults]") {
 TEST_CASE("a lock is released to a waiter: killed at every step", "[faults]") {
   struct Handover : Scene {
     mp::Lock lock;
-    mp::Event held;
     std::unique_ptr<Survivors> survivors;
-    void prepare() {
-      lock.acquire();
-      held.set();
-    }
-    void victim() { lock.release(); }
-    void start() {
-      held.wait();
+    void prepare() { lock.acquire(); }
+    void begin() {
       survivors = std::make_unique<Survivors>(2, [this] {
         lock.acquire();
         lock.release();
       });
     }
+    void victim() { lock.release(); }
     void check() { REQUIRE(survivors->wait() == 0); }
   };
-  // The victim has to hold it before the others come.
-  auto const attempts = support::for_every_step(0, stride(), [&](long n) {
-    Handover scene;
-    support::Pipe go;
-    support::RawChild victim([&] {
-      scene.prepare();
-      go.hear();
-      scene.victim();
-      for (;;) ::pause();
-    });
-    scene.start();
-    support::wait_until_asleep(victim.pid());
-    support::Stepper stepper(victim.pid());
-    go.tell();
-    bool const all_taken = stepper.step(n) == n;
-    stepper.kill();
-    scene.check();
-    return all_taken;
-  });
-  CHECK(attempts > 3);
+  kill_at_every_step([] { return Handover(); });
 }
 
 TEST_CASE("a waiter for a lock is killed at every step, asleep and woken", "[faults]") {
@@ -272,16 +251,38 @@ TEST_CASE("a semaphore is released to a waiter: killed at every step", "[faults]
   });
 }
 
-TEST_CASE("what a reclaiming semaphore's holder had wakes a waiter: killed at every step",
+TEST_CASE("the holder of a reclaiming semaphore releases to a waiter: killed at every step",
           "[faults]") {
   struct Release : Scene {
     mp::Semaphore semaphore{{.value = 1, .reclaim = true}};
-    mp::Event held;
+    std::unique_ptr<Survivors> waiter;
     void prepare() { semaphore.acquire(); }
+    void begin() {
+      waiter = std::make_unique<Survivors>(1, [this] { semaphore.acquire(); });
+    }
     void victim() { semaphore.release(); }
-    void check() { REQUIRE(semaphore.acquire(30s)); }
+    void check() {
+      REQUIRE(waiter->wait() == 0);
+      REQUIRE(semaphore.get_value() == 1);
+    }
   };
   kill_at_every_step([] { return Release(); });
+}
+
+TEST_CASE("a waiter at a reclaiming semaphore is killed at every step, asleep and woken",
+          "[faults]") {
+  struct Wait : Scene {
+    mp::Semaphore semaphore{{.value = 1, .reclaim = true}};
+    Wait() { semaphore.acquire(); }
+    void victim() { semaphore.acquire(); }
+    void wake() { semaphore.release(); }
+    void check() {
+      if (semaphore.get_value() == 0) semaphore.release();
+      semaphore.acquire();
+    }
+  };
+  kill_at_every_step([] { return Wait(); });
+  kill_at_every_step<Steps::AfterItsWaking>([] { return Wait(); });
 }
 
 TEST_CASE("a waiter at a semaphore is killed at every step, asleep and woken", "[faults]") {
@@ -384,6 +385,24 @@ TEST_CASE("a condition is notified: killed at every step", "[faults]") {
   kill_at_every_step([] { return Notify(); });
 }
 
+TEST_CASE("all sleepers at a condition are notified: killed at every step", "[faults]") {
+  struct Notify : Meeting {
+    Notify() { start(2); }
+    void victim() {
+      std::scoped_lock const guard(condition);
+      condition.notify_all();
+    }
+    void check() {
+      condition.acquire();
+      condition.notify_all();
+      condition.release();
+      REQUIRE(sleepers->wait() == 0);
+      REQUIRE(woken.value() == 2);
+    }
+  };
+  kill_at_every_step([] { return Notify(); });
+}
+
 TEST_CASE("a sleeper at a condition is killed at every step, asleep and woken", "[faults]") {
   struct Sleep : Meeting {
     void victim() {
@@ -419,8 +438,10 @@ struct Gathering : Scene {
   int count;
   Survivors waiters;
 
-  Gathering(int parties, int waiting)
-      : barrier(parties), count(waiting), waiters(waiting, [this] { return wait_at(barrier); }) {}
+  Gathering(int parties, int waiting, mp::BarrierOptions const& options = {})
+      : barrier(options, parties),
+        count(waiting),
+        waiters(waiting, [this] { return wait_at(barrier); }) {}
 
   /// Those who wait have all passed, all been told, or wait rightly: for who never came.
   void all_or_none() {
@@ -454,6 +475,34 @@ TEST_CASE("the last party comes to a barrier: killed at every step", "[faults]")
     void check() { all_or_none(); }
   };
   kill_at_every_step([] { return Come(); });
+}
+
+TEST_CASE("the last party at a barrier runs its action: killed at every step", "[faults]") {
+  struct Act : Gathering {
+    explicit Act(mp::RawValue<int> const& runs)
+        : Gathering(3, 2, {.action = [=] { runs = runs.value() + 1; }}) {}
+    void victim() { wait_at(barrier); }
+    void check() { all_or_none(); }
+  };
+  mp::RawValue<int> const runs(0);
+  kill_at_every_step([&] { return Act(runs); });
+  CHECK(runs.value() > 0);
+}
+
+TEST_CASE("a party that passes a barrier is killed at every step on its way out", "[faults]") {
+  struct Leave : Gathering {
+    Leave() : Gathering(3, 1) {}
+    void victim() { wait_at(barrier); }
+    void wake() { REQUIRE(wait_at(barrier) == 0); }
+    void check() {
+      REQUIRE(waiters.wait() == 0);
+      barrier.reset();
+      Survivors next(2, [this] { return wait_at(barrier); });
+      REQUIRE(wait_at(barrier) == 0);
+      REQUIRE(next.wait() == 0);
+    }
+  };
+  kill_at_every_step<Steps::AfterItsWaking>([] { return Leave(); });
 }
 
 TEST_CASE("a barrier is aborted or reset: killed at every step", "[faults]") {

@@ -80,7 +80,6 @@ TEMPLATE_TEST_CASE("a storm of kills does not break what a lock guards", "[fault
   std::scoped_lock const guard(lock);
   INFO(kills << " kills, " << account->repairs << " in the middle of a change");
   CHECK(account->left - account->right <= (lock.recovered() ? 1 : 0));
-  CHECK(kills >= kFewestKills);
 }
 
 TEST_CASE("a storm of kills changes a value as a whole", "[faults][stress]") {
@@ -89,7 +88,7 @@ TEST_CASE("a storm of kills changes a value as a whole", "[faults][stress]") {
   };
   mp::Value<Many> const value;
   mp::RawValue<long> const torn(0);
-  long const kills = storm(
+  storm(
       [&] {
         for (;;) {
           value.update([&](Many& many) {
@@ -102,13 +101,12 @@ TEST_CASE("a storm of kills changes a value as a whole", "[faults][stress]") {
       },
       [&, end = rounds()] { return value.lock()->parts[0] >= end; });
   CHECK(torn.value() == 0);
-  CHECK(kills >= kFewestKills);
 }
 
 TEST_CASE("a storm of kills takes nothing from a reclaiming semaphore", "[faults][stress]") {
   mp::Semaphore const semaphore({.value = 2, .reclaim = true});
   mp::RawValue<long> const count(0);
-  long const kills = storm(
+  storm(
       [&] {
         for (;;) {
           std::scoped_lock const guard(semaphore);
@@ -116,38 +114,38 @@ TEST_CASE("a storm of kills takes nothing from a reclaiming semaphore", "[faults
         }
       },
       [&, end = rounds() / 10] { return count.atomic() >= end; });
-  CHECK(kills >= kFewestKills);
-  CHECK(semaphore.acquire(std::chrono::seconds(30)));
-  CHECK(semaphore.acquire(std::chrono::seconds(30)));
+  semaphore.acquire();
+  semaphore.acquire();
   CHECK(semaphore.get_value() == 0);
 }
 
 TEST_CASE("a storm of kills leaves no sleeper untold", "[faults][stress]") {
-  // Whoever finds the flag as it wants it turns it and tells everybody; the dead may do so halfway.
+  // Everybody takes a turn, tells all, and sleeps until somebody else has taken one. Without a
+  // timeout: the watchdog bites when nobody is awake. Who takes the place of the killed tells all
+  // again.
   mp::Condition const condition;
   mp::RawValue<long> const turns(0);
-  long const kills = storm(
+  storm(
       [&] {
         for (;;) {
           std::scoped_lock const guard(condition);
-          long const seen = turns.value();
-          turns = seen + 1;
+          long const own = turns.value() + 1;
+          turns = own;
           condition.notify_all();
-          static_cast<void>(condition.wait_for(std::chrono::milliseconds(1),
-                                               [&] { return turns.value() != seen + 1; }));
+          condition.wait([&] { return turns.value() != own; });
         }
       },
       [&, end = rounds() / 100] { return turns.atomic() >= end; });
-  CHECK(kills >= kFewestKills);
-  CHECK(condition.acquire(std::chrono::seconds(30)));
+  condition.acquire();
+  CHECK(turns.value() >= rounds() / 100);
   condition.release();
 }
 
-TEST_CASE("a storm of kills breaks barriers, and resets mend them", "[faults][stress]") {
+TEST_CASE("a storm of kills breaks barriers and resets mend them", "[faults][stress]") {
   mp::Barrier const barrier(kProcesses);
   mp::RawValue<long> const passed(0);
   mp::RawValue<long> const broken(0);
-  long const kills = storm(
+  storm(
       [&] {
         for (;;) {
           try {
@@ -160,6 +158,11 @@ TEST_CASE("a storm of kills breaks barriers, and resets mend them", "[faults][st
         }
       },
       [&, end = rounds() / 100] { return passed.atomic() >= end; });
-  INFO(kills << " kills, " << passed.value() << " passed, " << broken.value() << " broken");
-  CHECK(kills >= kFewestKills);
+  CHECK(broken.value() > 0);
+  barrier.reset();
+  std::vector<std::unique_ptr<support::RawChild>> parties;
+  for (int i = 0; i < kProcesses; ++i) {
+    parties.push_back(std::make_unique<support::RawChild>([&] { barrier.wait(); }));
+  }
+  for (auto& party : parties) CHECK(party->wait() == 0);
 }

@@ -27,7 +27,7 @@ constexpr std::uint64_t kRoom = std::uint64_t{4} << 30;
 /// This process, which does not enter: its life lock would outlive the arena.
 Number this_process(Arena& arena) {
   Number const me = arena.claim(Arena::kNobody);
-  arena.participant(me).set_pid(::getpid());
+  arena.participant(me).set_pid(::getpid(), arena.participant(me).generation());
   return me;
 }
 
@@ -63,7 +63,7 @@ void kill_everywhere(Arena& arena, Prepare const& prepare, Body const& body, Che
       if (arena.enter(place, arena.participant(place).generation())) body(place);
       for (;;) ::pause();
     }
-    arena.participant(place).set_pid(pid);
+    arena.participant(place).set_pid(pid, arena.participant(place).generation());
     support::wait_until_asleep(pid);
     support::Stepper stepper(pid);
     go.tell();
@@ -100,7 +100,7 @@ TEST_CASE("a storm of kills neither gives a block to two nor loses one", "[arena
       }
       return 2;
     });
-    arena.participant(place).set_pid(worker->pid());
+    arena.participant(place).set_pid(worker->pid(), arena.participant(place).generation());
     for (auto i = random() % 100; i > 0; --i) std::this_thread::yield();
     arena.release(me, inherited);
   }
@@ -143,7 +143,7 @@ TEST_CASE("who is killed anywhere in a burial leaves it to the next", "[arena][s
         Number const place = arena.claim(me);
         arena.allocate(dead, 100);
         arena.allocate(dead, 100'000);
-        arena.participant(dead).set_pid(-1);
+        arena.participant(dead).set_pid(-1, arena.participant(dead).generation());
         return place;
       },
       [&](Number) { arena.bury_the_dead(); },

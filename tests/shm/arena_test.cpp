@@ -26,7 +26,7 @@ constexpr std::uint64_t kRoom = 4096 * kMegabyte;
 /// would have to stay with the thread when the arena goes.
 Number join(Arena& arena, Number parent = Arena::kNobody) {
   Number const number = arena.claim(parent);
-  arena.participant(number).set_pid(::getpid());
+  arena.participant(number).set_pid(::getpid(), arena.participant(number).generation());
   return number;
 }
 
@@ -109,7 +109,8 @@ TEST_CASE("what only the dead held is freed", "[arena]") {
     CHECK(arena.used_blocks() == 0);
   }
   SECTION("by the next claim") {
-    arena.participant(other).set_pid(-1);  // dead, too, and first in the table
+    arena.participant(other).set_pid(
+        -1, arena.participant(other).generation());  // dead, too, and first in the table
     CHECK(arena.claim(Arena::kNobody) != Arena::kNobody);
     CHECK(arena.used_blocks() == 1);
   }

@@ -102,7 +102,7 @@ TEST_CASE("a process that was named dies also before it enters", "[participants]
   Place const place;
   place->claim();
   Entrant entrant([] { return false; });
-  place->set_pid(entrant.pid());
+  place->set_pid(entrant.pid(), place->generation());
   CHECK(place->pid() == entrant.pid());
   CHECK_FALSE(place->is_dead());
   entrant.kill_and_leave_zombie();
@@ -114,7 +114,7 @@ TEST_CASE("a process that was named dies also before it enters", "[participants]
 TEST_CASE("a claim for a process that could not be made is dead", "[participants]") {
   Place const place;
   place->claim();
-  place->set_pid(-1);
+  place->set_pid(-1, place->generation());
   CHECK(place->is_dead());
 }
 
@@ -122,7 +122,7 @@ TEST_CASE("a parent that comes late with the pid changes nothing", "[participant
   Place const place;
   place->claim();
   Entrant const entrant([&] { return place->enter(0); });
-  place->set_pid(-1);
+  place->set_pid(-1, place->generation());
   CHECK(place->pid() == entrant.pid());
   CHECK_FALSE(place->is_dead());
 }
@@ -130,7 +130,7 @@ TEST_CASE("a parent that comes late with the pid changes nothing", "[participant
 TEST_CASE("a place that was taken away is not entered", "[participants]") {
   Place const place;
   place->claim();
-  place->set_pid(-1);
+  place->set_pid(-1, place->generation());
   REQUIRE(place->is_dead());
   place->free();
   CHECK_FALSE(Entrant([&] { return place->enter(0); }).has_entered());

@@ -2,6 +2,7 @@
 // Small tools that several tests need.
 #pragma once
 
+#include <poll.h>
 #include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -141,6 +142,27 @@ class RawChild {
 
   pid_t pid_;
 };
+
+/// Whether what is summed up by `used_time()`, nanoseconds of processors, comes to rest.
+template <class UsedTime>
+bool comes_to_rest(UsedTime const& used_time) {
+  long before = used_time();
+  int quiet = 0;  // looks in a row that found nothing used, ~0.2 s apart
+  for (int look = 0; look < 50 && quiet < 3; ++look) {
+    ::poll(nullptr, 0, 200);
+    long const now = used_time();
+    quiet = now == before ? quiet + 1 : 0;
+    before = now;
+  }
+  return quiet == 3;
+}
+/// Nanoseconds that the main thread of `pid` has run.
+inline long used_time_of(pid_t pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/schedstat");
+  long nanoseconds = 0;
+  file >> nanoseconds;
+  return nanoseconds;
+}
 
 /// Runs `body` in a bare child with stderr going into a string.
 template <class Body>

@@ -11,6 +11,7 @@
 #include <memory>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 namespace support {
 namespace {
@@ -19,6 +20,7 @@ namespace fs = std::filesystem;
 
 std::vector<std::string> list_fds() {
   std::vector<std::string> result;
+  bool heap_seen = false;
   std::unique_ptr<DIR, int (*)(DIR*)> const dir(::opendir("/proc/self/fd"), ::closedir);
   while (auto const* const entry = ::readdir(dir.get())) {
     std::string const name = entry->d_name;
@@ -26,9 +28,9 @@ std::vector<std::string> list_fds() {
     std::error_code error;
     auto const target = fs::read_symlink("/proc/self/fd/" + name, error).string();
     // Made with the first shared object, and kept: one a process.
-    if (target.find("memfd:multiprocessing-heap") == std::string::npos) {
-      result.push_back(name + " -> " + target);
-    }
+    bool const is_heap = target.find("memfd:multiprocessing-heap") != std::string::npos;
+    if (is_heap && !std::exchange(heap_seen, true)) continue;
+    result.push_back(name + " -> " + target);
   }
   std::sort(result.begin(), result.end());
   return result;

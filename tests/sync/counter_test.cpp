@@ -60,6 +60,29 @@ TEST_CASE("a bound is kept", "[counter]") {
   CHECK_FALSE(counter.release());
 }
 
+TEST_CASE("a bound is kept when the mark of a waiter is all that is left of it",
+          "[counter][threads]") {
+  for (int round = 0; round < 300; ++round) {
+    Counter counter(0, 1);
+    CHECK_FALSE(counter.acquire(Deadline::after(std::chrono::nanoseconds(1))));
+    std::thread other([&] { static_cast<void>(counter.release()); });
+    static_cast<void>(counter.release());
+    other.join();
+    REQUIRE(counter.value() == 1);
+  }
+}
+
+TEST_CASE("who stands still in front keeps the counter from nobody", "[counter]") {
+  support::InSharedMemory<Counter> const counter(0U, 10U);
+  support::RawChild first([&] { counter->acquire(Deadline::never()); });
+  support::wait_until_asleep(first.pid());
+  first.stop();
+  support::RawChild second([&] { return counter->acquire(Deadline::never()) ? 0 : 1; });
+  support::wait_until_asleep(second.pid());
+  counter->release();
+  CHECK(second.wait() == 0);
+}
+
 TEST_CASE("a sleeper that was killed does not make the kernel's work for ever", "[counter]") {
   support::InSharedMemory<Counter> const counter(0U, 10U);
   {

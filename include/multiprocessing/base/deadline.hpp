@@ -5,7 +5,6 @@
 
 #include <chrono>
 #include <ctime>
-#include <type_traits>
 
 namespace multiprocessing::base {
 
@@ -16,16 +15,20 @@ class Deadline {
   /// A wait with this deadline ends only when what it waits for happened, or can not happen.
   static constexpr Deadline never() noexcept { return Deadline(Clock::time_point::max()); }
 
-  static constexpr Deadline at(Clock::time_point when) noexcept { return Deadline(when); }
+  /// Times before the clock's beginning have passed as well.
+  static constexpr Deadline at(Clock::time_point when) noexcept {
+    return Deadline(when < Clock::time_point() ? Clock::time_point() : when);
+  }
 
   /// A time of another clock, as far away as it is now.
   template <class Other, class Duration>
   static Deadline at(std::chrono::time_point<Other, Duration> when) {
-    if constexpr (std::is_same_v<Other, Clock>) {
-      return at(std::chrono::ceil<Clock::duration>(when));
-    } else {
-      return after(when - Other::now());
-    }
+    using Seconds = std::chrono::duration<double>;  // has room for any difference
+    auto const now = Other::now();
+    auto const left = Seconds(when.time_since_epoch()) - Seconds(now.time_since_epoch());
+    if (left >= kForever) return never();
+    if (left <= Seconds::zero()) return at(Clock::now());
+    return after(when - now);
   }
 
   /// `timeout` from now. Zero and negative timeouts have passed already; what would not fit the

@@ -90,7 +90,7 @@ inline void futex_wake(FutexWord const& word, int count = INT_MAX) noexcept {
 enum class FutexChange { Add = FUTEX_OP_ADD, Or = FUTEX_OP_OR };
 
 /// Changes `word` and wakes up to `count` sleepers on it, in one system call: whoever is killed has
-/// done both or neither. Async-signal-safe. REQUIRES: it does not hold UINT32_MAX.
+/// done both or neither. Async-signal-safe. Where it holds UINT32_MAX it wakes one more.
 inline void futex_change_and_wake(FutexWord& word, FutexChange change, std::uint32_t by,
                                   int count = INT_MAX) noexcept {
   int const errno_before = errno;

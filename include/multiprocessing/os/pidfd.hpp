@@ -79,8 +79,8 @@ inline bool is_running(pid_t pid, std::uint64_t seen_at) {
   if (!pidfd && (errno == ESRCH || errno == EINVAL || errno == ENOENT)) return false;
   auto const stat = stat_of(pid);
   if (stat && stat->start_time > seen_at) return false;
-  if (!pidfd)
-    return !stat || (stat->state != 'Z' && stat->state != 'X');  // not allowed, or none left
+  if (!pidfd && stat) return stat->state != 'Z' && stat->state != 'X';
+  if (!pidfd) return ::kill(pid, 0) == 0 || errno != ESRCH;  // may be a zombie: nobody can tell
   pollfd ended{pidfd.get(), POLLIN, 0};
   return retry_eintr([&] { return ::poll(&ended, 1, 0); }) == 0;
 }

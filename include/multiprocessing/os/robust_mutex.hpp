@@ -40,8 +40,13 @@ class RobustMutex {
   RobustMutex(RobustMutex const&) = delete;
   RobustMutex& operator=(RobustMutex const&) = delete;
 
+  /// As many as one thread can hold. The kernel looks at 2048 when a thread ends; the rest would
+  /// stay locked for ever.
+  static constexpr int kMostHeld = 1900;
+
   /// Blocks: until the holder releases it or dies.
-  /// Throws: std::system_error, EDEADLK when this thread holds it already and it is Plain.
+  /// Throws, here and below: std::system_error, EDEADLK when this thread holds it already and it is
+  /// Plain, EAGAIN when this thread holds kMostHeld.
   Acquired lock() { return *acquired(::pthread_mutex_lock(&mutex_), "pthread_mutex_lock"); }
 
   /// nullopt when somebody holds it; also this thread, when it is Plain.
@@ -65,14 +70,19 @@ class RobustMutex {
     int const result = ::pthread_mutex_unlock(&mutex_);
     if (result == EPERM) return false;
     check(result, "pthread_mutex_unlock");
+    --held();
     return true;
   }
 
-  void unlock() { check(::pthread_mutex_unlock(&mutex_), "pthread_mutex_unlock"); }
+  void unlock() {
+    check(::pthread_mutex_unlock(&mutex_), "pthread_mutex_unlock");
+    --held();
+  }
 
   /// The thread that holds it; 0 when nobody does, or the holder is dead. No system call.
   pid_t owner() const noexcept {
-    auto const value = word().load(std::memory_order_relaxed);  // a look, nothing follows from it
+    // acquire: what a holder wrote before its end is visible to who sees the end
+    auto const value = word().load(std::memory_order_acquire);
     return (value & FUTEX_OWNER_DIED) != 0 ? 0 : static_cast<pid_t>(value & FUTEX_TID_MASK);
   }
 
@@ -91,20 +101,42 @@ class RobustMutex {
   FutexWord const& word() const noexcept { return const_cast<RobustMutex*>(this)->word(); }
 
  private:
+  /// Levels of robust mutexes that this thread holds. A forked child begins with its parent's
+  /// count: it may hold a few less.
+  static int& held() noexcept {
+    static thread_local constinit int count = 0;
+    return count;
+  }
+
   static void check(int result, char const* call) {
     if (result != 0) throw_error(result, call, "robust");
   }
 
   std::optional<Acquired> acquired(int result, char const* call) {
-    if (result != EOWNERDEAD) {
-      check(result, call);
-      return Acquired::Clean;
+    if (result != EOWNERDEAD) check(result, call);
+    if (result == EOWNERDEAD) {
+      check(::pthread_mutex_consistent(&mutex_), "pthread_mutex_consistent");
     }
-    check(::pthread_mutex_consistent(&mutex_), "pthread_mutex_consistent");
-    return Acquired::Recovered;
+    if (++held() > kMostHeld) {
+      unlock();
+      throw_error(EAGAIN, call, "this thread holds too many locks");
+    }
+    return result == EOWNERDEAD ? Acquired::Recovered : Acquired::Clean;
   }
 
   pthread_mutex_t mutex_;
+};
+
+/// Holds a mutex that guards what needs no repair: every step of it is one store.
+class RobustGuard {
+ public:
+  explicit RobustGuard(RobustMutex& mutex) : mutex_(mutex) { static_cast<void>(mutex.lock()); }
+  RobustGuard(RobustGuard const&) = delete;
+  RobustGuard& operator=(RobustGuard const&) = delete;
+  ~RobustGuard() { mutex_.unlock(); }
+
+ private:
+  RobustMutex& mutex_;
 };
 
 }  // namespace multiprocessing::os

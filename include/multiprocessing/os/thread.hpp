@@ -59,6 +59,11 @@ inline pid_t this_thread_id() {
   return cached.id;
 }
 
+/// Whether `thread` is one of this process, and has not ended.
+inline bool is_thread_of_this_process(pid_t thread) noexcept {
+  return ::syscall(SYS_tgkill, ::getpid(), thread, 0) == 0;
+}
+
 /// The process that a thread belongs to; 0 when there is no such thread (any more).
 inline pid_t process_of_thread(pid_t thread) {
   auto const status = read_text_file("/proc/" + std::to_string(thread) + "/status");

@@ -13,8 +13,10 @@
 
 #include <atomic>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -63,8 +65,11 @@ class Heap {
     return arena_.allocate(me(), size);
   }
   void release(Number block) noexcept {
-    std::lock_guard const lock(mutex_);
-    arena_.release(me(), block);
+    try {
+      std::lock_guard const lock(mutex_);
+      arena_.release(me(), block);
+    } catch (std::exception const&) {  // no memory to look at the dead: a later burial frees it
+    }
   }
 
  private:
@@ -114,7 +119,7 @@ class Heap {
   static void note_forked(pid_t child) noexcept {
     auto const claim = std::exchange(claimed_by_this_thread(), Claim());
     if (claim.place == Arena::kNobody) return;
-    claim.heap->arena_.participant(claim.place).set_pid(child);
+    claim.heap->arena_.participant(claim.place).set_pid(child, claim.generation);
   }
   static void in_child() {
     auto const claim = std::exchange(claimed_by_this_thread(), Claim());
@@ -137,10 +142,20 @@ class Heap {
 /// One process's hold of one block.
 class Lease {
  public:
-  explicit Lease(std::uint64_t size) : heap_(&Heap::instance()), block_(heap_->allocate(size)) {}
+  /// Whether the object at this place does without its memory from now on.
+  using LetGo = bool (*)(std::byte* object);
+
+  /// `let_go` is asked in the end; when it says no, the hold ends with the process. null: yes.
+  Lease(std::uint64_t size, LetGo let_go)
+      : heap_(&Heap::instance()), block_(heap_->allocate(size)), let_go_(let_go) {}
   Lease(Lease const&) = delete;
   Lease& operator=(Lease const&) = delete;
-  ~Lease() { heap_->release(block_); }
+  ~Lease() {
+    try {
+      if (let_go_ == nullptr || let_go_(data())) heap_->release(block_);
+    } catch (std::exception const&) {  // the hold ends with the process
+    }
+  }
 
   std::byte* data() const noexcept { return heap_->arena().data(block_); }
   std::uint64_t id() const noexcept { return heap_->arena().id(block_); }
@@ -148,6 +163,7 @@ class Lease {
  private:
   Heap* heap_;
   Number block_;
+  LetGo let_go_;
 };
 
 /// A handle of a T in shared memory: copies are the same object, in all processes that inherit one.
@@ -160,7 +176,9 @@ class Shared {
   /// Makes the object, followed by `extra` zero bytes. Throws: std::bad_alloc, what T's does.
   template <class... Arguments>
   static Shared make(std::uint64_t extra, Arguments&&... arguments) {
-    auto lease = std::make_shared<Lease const>(sizeof(T) + extra);
+    static_assert(alignof(T) <= base::kCacheLine,
+                  "multiprocessing: shared memory aligns to cache lines, this type wants more");
+    auto lease = std::make_shared<Lease const>(sizeof(T) + extra, let_go());
     auto* const object = new (lease->data()) T(std::forward<Arguments>(arguments)...);
     return Shared(std::move(lease), object);
   }
@@ -188,6 +206,14 @@ class Shared {
  private:
   template <class>
   friend class Shared;
+
+  static Lease::LetGo let_go() noexcept {
+    if constexpr (requires(T & object) { object.let_go(); }) {
+      return [](std::byte* object) { return std::launder(reinterpret_cast<T*>(object))->let_go(); };
+    } else {
+      return nullptr;
+    }
+  }
 
   Shared(std::shared_ptr<Lease const> lease, T* object)
       : lease_(std::move(lease)), object_(object) {}

@@ -18,7 +18,12 @@ namespace multiprocessing::shm {
 class LifeLock {
  public:
   /// Called once by the process to watch, from a thread that lives as long as the process.
-  void hold() { spread_if(lock_.lock()); }
+  void hold() {
+    // By trying first, as nobody else holds it: a lock that is held for ever has no place in the
+    // order of locks, which lock checkers look at.
+    auto const acquired = lock_.try_lock();
+    spread_if(acquired ? *acquired : lock_.lock());
+  }
 
   /// The same, unless somebody alive holds it.
   bool try_hold() {
@@ -49,9 +54,11 @@ class LifeLock {
     lock_.unlock();
   }
 
+  void release() { lock_.unlock(); }
+
   /// Forgets a dead holder. REQUIRES: nobody else calls this or hold() meanwhile.
   void clear() {
-    if (try_hold()) lock_.unlock();
+    if (try_hold()) release();
   }
 
   /// The thread that holds it; 0 when nobody does who lives.

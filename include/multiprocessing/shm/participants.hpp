@@ -38,8 +38,8 @@ class alignas(base::kCacheLine) Participant {
   }
 
   /// Told by the parent, so that a child that is killed before it enters is known.
-  void set_pid(pid_t pid) noexcept {
-    if (state() != State::Claimed) return;
+  void set_pid(pid_t pid, std::uint32_t generation) noexcept {
+    if (word_.load() != word(generation, State::Claimed)) return;
     seen_at_ = os::ticks_since_boot();
     pid_t unknown = 0;  // else the child has come, or another has the place by now
     pid_.compare_exchange_strong(unknown, pid);

@@ -11,7 +11,7 @@
 
 namespace multiprocessing::shm {
 
-/// A class of blocks; at most a fifth of a block is not used.
+/// A class of blocks; beyond four cache lines at most a fifth of a block is not used.
 class SizeClass {
  public:
   /// The smallest class whose blocks hold `size` bytes. REQUIRES: size <= kLargest.

@@ -32,7 +32,7 @@ class AdaptiveSpin {
     bool const is_trial = failures_ % kFailuresATrial == kFailuresATrial - 1;
     auto const budget = is_trial ? longest_ : budget_;
     for (Duration spent{}; spent < budget; spent = base::Deadline::Clock::now() - begin) {
-      if (spent > kAlone) os::yield_processor();
+      if (spent > kBeforeYielding) os::yield_processor();
       for (int i = 0; i < kRelaxesBetweenLooksAtTheClock; ++i) {
         if (ready()) {
           budget_ = std::min(2 * budget, longest_);
@@ -48,10 +48,9 @@ class AdaptiveSpin {
   }
 
  private:
-  /// Whether the machine has one processor only, so that nobody can run while we spin. This process
-  /// may be pinned to one of many: those it waits for are not, or to another. Asked once a
-  /// process; a plain atomic, because the guard of another kind of static could be locked for ever
-  /// by a fork.
+  /// Whether nobody can run while we spin: the machine has one processor only. That this process is
+  /// pinned to one means nothing: those it waits for may run on others. Asked once a process; a
+  /// plain atomic, because the guard of another kind of static could be locked for ever by a fork.
   static bool is_alone() noexcept {
     static std::atomic<int> processors{0};
     if (processors.load() == 0) processors = os::logical_processors();
@@ -63,10 +62,10 @@ class AdaptiveSpin {
   // About one futex wake-up (31-33 us between two processes on a 2-core virtual machine) and what
   // is done then: longer costs more than sleeping would have.
   static constexpr Duration kLongest = std::chrono::microseconds(50);
-  // A vain trial costs about as much as two sleeps; so a tenth of them.
+  // A vain trial costs somewhat more than a sleep: a tenth of the time of those who only sleep.
   static constexpr unsigned kFailuresATrial = 16;
   // Longer than most hand-offs between processors take, shorter than any between processes of one.
-  static constexpr Duration kAlone = std::chrono::microseconds(4);
+  static constexpr Duration kBeforeYielding = std::chrono::microseconds(4);
   // Cheap enough to try always, long enough to notice that spinning pays off again.
   static constexpr Duration kShortest = std::chrono::microseconds(1);
   // A look at the clock costs about as much as this many.

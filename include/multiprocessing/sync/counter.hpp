@@ -6,10 +6,11 @@
 // next one come to the front, where it looks at the counter anew.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
-#include <optional>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/sync/wait_word.hpp>
@@ -21,7 +22,7 @@ class Counter {
  public:
   static constexpr std::uint32_t kLargest = WaitWord::kLargest;
 
-  /// `bound`: what it never exceeds.
+  /// `bound`: above it, release() refuses.
   Counter(std::uint32_t value, std::uint32_t bound) : count_(value), bound_(bound) {}
 
   /// Blocks: until it was above zero and has been lowered, or the deadline. False: the latter.
@@ -32,7 +33,13 @@ class Counter {
     while (!deadline.passed() && spin([this] { return count_.value() > 0; })) {
       if (try_acquire()) return true;
     }
-    return queue_.lock_until(deadline).has_value() && acquire_in_front(deadline);
+    // Who is in front may have been stopped: look past it now and then.
+    for (;;) {
+      auto const check = earlier(deadline, base::Deadline::after(kCheck));
+      if (queue_.lock_until(check)) return acquire_in_front(deadline);
+      if (try_acquire()) return true;
+      if (deadline.passed()) return false;
+    }
   }
 
   bool try_acquire() noexcept {
@@ -42,7 +49,8 @@ class Counter {
     return false;
   }
 
-  /// False, and nothing happened, when it would exceed the bound.
+  /// False, and nothing happened, when it is at the bound. Two releases too many in the same
+  /// instant, while somebody may sleep, can both be taken.
   bool release() noexcept {
     for (;;) {
       auto const value = count_.value();
@@ -51,6 +59,7 @@ class Counter {
         case WaitWord::Exchanged::Done:
           return true;
         case WaitWord::Exchanged::Watched:
+          if (clear_mark_of_the_dead()) break;
           count_.add(1, 1);
           return true;
         case WaitWord::Exchanged::Differs:
@@ -64,11 +73,23 @@ class Counter {
  private:
   static constexpr auto kPositive = [](std::uint32_t value) { return value > 0; };
 
+  // Often enough for who waits behind a process that stands still, seldom enough to cost nothing.
+  static constexpr std::chrono::seconds kCheck{1};
+
+  /// When nobody is in front, nobody sleeps.
+  bool clear_mark_of_the_dead() noexcept {
+    if (!queue_.try_lock()) return false;
+    auto value = count_.value();
+    while (!count_.exchange_alone(value, value)) {
+    }
+    queue_.unlock();
+    return true;
+  }
+
   /// REQUIRES: holds the queue, and lets go of it.
   bool acquire_in_front(base::Deadline deadline) {
-    bool const acquired = take_in_front(deadline);
-    queue_.unlock();
-    return acquired;
+    base::ScopeGuard const leave([this] { queue_.unlock(); });
+    return take_in_front(deadline);
   }
 
   bool take_in_front(base::Deadline deadline) {

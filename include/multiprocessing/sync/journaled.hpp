@@ -11,11 +11,12 @@ namespace multiprocessing::sync {
 template <class T>
 inline constexpr bool kIsOneStore = std::atomic_ref<T>::is_always_lock_free;
 
-/// Lives inside a segment. All members REQUIRE a lock that the user holds.
+/// Lives inside a segment. All members REQUIRE a lock that the user holds, except get() where one
+/// store writes a T.
 template <class T>
 class Journaled {
  public:
-  explicit Journaled(T const& value) : value_(value) {}
+  explicit Journaled(T const& value) : value_(value), next_(value) {}
 
   /// The value, after the end of a change whose writer was killed in it.
   T& get() {
@@ -27,17 +28,20 @@ class Journaled {
   void replace(T const& value) {
     next_ = value;
     is_pending_ = true;  // from here on the change has happened
+    // Program order is enough: a death is observed, not another processor.
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     finish(value);
   }
 
  private:
   void finish(T const& value) {
     value_ = value;
+    std::atomic_signal_fence(std::memory_order_seq_cst);
     is_pending_ = false;
   }
 
   alignas(std::atomic_ref<T>::required_alignment) T value_;
-  T next_{};
+  T next_;
   std::atomic<bool> is_pending_{false};
 };
 

@@ -8,6 +8,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
+#include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 
 namespace multiprocessing::sync {
@@ -43,9 +44,19 @@ class Mutex {
 
   /// All levels of a Recursive one; how many these were, 0 when this thread does not hold it.
   int release_all() {
-    int levels = 0;
-    while (release()) ++levels;
+    if (!mutex_.held_by_this_thread()) return 0;
+    auto const levels = static_cast<int>(mutex_.depth());
+    for (int level = 0; level < levels; ++level) release();
     return levels;
+  }
+
+  /// Called when the last handle in this process goes: its memory must not be used again while it
+  /// is among those that a thread of this process holds. Releases it, or, when another thread holds
+  /// it, returns false: the memory has to stay.
+  bool let_go() {
+    release_all();
+    pid_t const thread = owner();
+    return thread == 0 || !os::is_thread_of_this_process(thread);
   }
 
   /// Blocks: until acquired. Undoes release_all().

@@ -5,7 +5,6 @@
 #include <array>
 #include <chrono>
 #include <cstddef>
-#include <optional>
 #include <span>
 
 #include <multiprocessing/base/deadline.hpp>
@@ -61,9 +60,12 @@ class PeerList {
 namespace park_detail {
 // How late a death may be noticed where the kernel can't wait for several words at once.
 inline constexpr std::chrono::milliseconds kLivenessCheck{10};
+// How late where it can, but the one sleeper that it woke for the death was killed before it passed
+// the news on. Rare enough, and seldom enough to cost nothing.
+inline constexpr std::chrono::seconds kHeirCheck{2};
 
 /// The kernel wakes one sleeper for a death. Whoever looks next passes the news on, because it may
-/// have been the one. True when one of `peers` is dead.
+/// have been the one. True when there is news of one of `peers`.
 inline bool spread_deaths(Peers peers) {
   bool any = false;
   for (auto const& peer : peers) {
@@ -95,7 +97,8 @@ inline bool park(os::FutexExpectation own, Peers peers, base::Deadline deadline)
     }
     words[count++] = *watched;
   }
-  if (os::futex_wait_any({words.data(), count}, deadline) == os::FutexResult::Unsupported) {
+  auto const check = earlier(deadline, base::Deadline::after(park_detail::kHeirCheck));
+  if (os::futex_wait_any({words.data(), count}, check) == os::FutexResult::Unsupported) {
     auto const slice = earlier(deadline, base::Deadline::after(park_detail::kLivenessCheck));
     static_cast<void>(os::futex_wait(*own.word, own.expected, slice));
   }

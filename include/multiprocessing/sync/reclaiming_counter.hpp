@@ -11,6 +11,7 @@
 #include <cstdint>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
 #include <multiprocessing/shm/arena.hpp>
 #include <multiprocessing/sync/park.hpp>
@@ -27,40 +28,44 @@ class ReclaimingCounter {
   /// Blocks: until there is something left, or the deadline. False: the latter.
   bool acquire(shm::Arena& arena, shm::Number me, base::Deadline deadline) {
     if (try_acquire(arena, me)) return true;
-    if (deadline.passed() || !queue_.lock_until(deadline)) return false;
-    bool const acquired = acquire_in_front(arena, me, deadline);
-    queue_.unlock();
-    return acquired;
+    while (!deadline.passed()) {
+      // Who is in front may have been stopped: look past it now and then.
+      auto const check = earlier(deadline, base::Deadline::after(kCheck));
+      if (queue_.lock_until(check)) {
+        base::ScopeGuard const leave([this] { queue_.unlock(); });
+        return acquire_in_front(arena, me, deadline);
+      }
+      if (try_acquire(arena, me)) return true;
+    }
+    return false;
   }
 
   bool try_acquire(shm::Arena& arena, shm::Number me) {
-    static_cast<void>(guard_.lock());  // nothing to repair: each entry is one store
-    bool const acquired = left(arena) > 0;
-    if (acquired) store(arena, me, held(arena, me) + 1);
-    guard_.unlock();
-    return acquired;
+    Holders holders;
+    return try_acquire(arena, me, holders);
   }
 
   /// False, and nothing happened, when `me` holds none.
   bool release(shm::Arena& arena, shm::Number me) {
-    static_cast<void>(guard_.lock());
-    auto const mine = held(arena, me);
-    if (mine > 0) store(arena, me, mine - 1);
-    guard_.unlock();
-    // Killed before this line: the sleeper sees the death of who held something.
-    if (mine > 0) released_.add(1, 1);
-    return mine > 0;
+    {
+      os::RobustGuard const guard(guard_);
+      auto const mine = held(arena, me);
+      if (mine == 0) return false;
+      store(arena, me, mine - 1);
+    }
+    // Killed before: who has seen that this process held something watches it.
+    released_.add(1, 1);
+    return true;
   }
 
   /// What is left now, not counting what is held by the dead.
   std::uint32_t value(shm::Arena& arena) {
-    static_cast<void>(guard_.lock());
-    auto const value = left(arena);
-    guard_.unlock();
-    return value;
+    os::RobustGuard const guard(guard_);
+    return left(arena);
   }
 
  private:
+  static constexpr std::chrono::seconds kCheck{1};  // as in Counter
   // How late the death of a holder may be noticed that can not be slept on.
   static constexpr std::chrono::milliseconds kLivenessCheck{10};
 
@@ -72,14 +77,14 @@ class ReclaimingCounter {
   bool acquire_in_front(shm::Arena& arena, shm::Number me, base::Deadline deadline) {
     for (;;) {
       auto const seen = released_.value();
-      if (try_acquire(arena, me)) {
+      Holders holders;
+      if (try_acquire(arena, me, holders)) {
         auto value = released_.value();
         while (!released_.exchange_alone(value, value)) {
         }
         return true;
       }
       if (deadline.passed()) return false;
-      auto const holders = who_holds(arena);
       auto const end =
           holders.are_all ? deadline : earlier(deadline, base::Deadline::after(kLivenessCheck));
       static_cast<void>(
@@ -87,14 +92,19 @@ class ReclaimingCounter {
     }
   }
 
-  Holders who_holds(shm::Arena& arena) {
-    Holders holders;
+  /// When there is nothing left, `holders` are those who have it.
+  bool try_acquire(shm::Arena& arena, shm::Number me, Holders& holders) {
+    os::RobustGuard const guard(guard_);
+    if (left(arena) > 0) {
+      store(arena, me, held(arena, me) + 1);
+      return true;
+    }
     for (shm::Number number = 0; number < arena.participants(); ++number) {
       Peer const peer(arena.participant(number).life());
       if (held(arena, number) == 0) continue;  // asked last: so the peer is who holds it, or dead
       if (peer.holder == 0 || !holders.peers.add(peer)) holders.are_all = false;
     }
-    return holders;
+    return false;
   }
 
   /// What the process that has the place now holds: an entry of an earlier one counts for nothing.

@@ -14,7 +14,6 @@
 #include <new>
 
 #include <multiprocessing/base/cache_line.hpp>
-#include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/shm/arena.hpp>
 #include <multiprocessing/shm/heap.hpp>
@@ -27,7 +26,6 @@ namespace multiprocessing::sync {
 struct alignas(base::kCacheLine) Seat {
   shm::LifeLock life;
   WaitWord told;
-  std::atomic<pid_t> process{0};         ///< of the thread that sits here
   std::atomic<std::uint64_t> object{0};  ///< Shared::id() of what the thread waits for; 0: nothing
   std::atomic<std::uint64_t> ticket{0};
 
@@ -84,8 +82,11 @@ inline Seat& this_threads_seat() {
     if (number == arena.entries()) number = arena.add_entry<Seat>();
     auto& seat = arena.entry<Seat>(number);
     if (seats_detail::is_evidence(arena, seat) || !seat.life.try_hold()) continue;
+    if (seats_detail::is_evidence(arena, seat)) {  // since: another sat down here and died
+      seat.life.release();
+      continue;
+    }
     seat.stand();  // who had it may have died waiting
-    seat.process = os::this_pid();
     cached = {&seat, os::fork_generation()};
     return seat;
   }

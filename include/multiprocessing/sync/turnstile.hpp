@@ -2,7 +2,8 @@
 // Rounds of a barrier in shared memory.
 //
 //   rounds_ = round << 10 | how many have come in this round
-//   verdicts_[round % 64]        how a round ended; written before the round number moves on
+//   failures_                    the last rounds that did not end well, and why; written before the
+//                                round number moves on
 //   arrivals_[parity][number]    where each of those who have come is, and whose process it is
 //   places_                      a life lock for each; the first choice is places_[parity][number]
 //
@@ -62,33 +63,20 @@ class alignas(base::kCacheLine) Turnstile {
   /// and all later ones until reset(): these end as the broken one did. Throws: what `action`
   /// throws.
   Passage pass(base::Deadline deadline, std::function<void()> const& action) {
-    std::uint32_t round = 0;
-    std::uint32_t arrived = 0;
-    shm::LifeLock* place = nullptr;
-    {
-      Guarded const guarded(*this);
-      round = this->round();
-      arrived = waiting();
-      if (!is_broken()) break_if_one_is_dead(round, arrived);
-      if (is_broken()) return {last_verdict(), 0};
-      bool const is_last = arrived + 1 == parties_;
-      if (is_last && !action) {
-        end_round(Verdict::Passed);
-        return {Verdict::Passed, arrived};
+    for (;;) {
+      auto const arrived = arrive(deadline, action);
+      if (arrived.is_over) return arrived.passage;
+      if (arrived.place == nullptr) {  // until somebody who has been stopped goes on
+        static_cast<void>(rounds_.await_parked(
+            [](std::uint32_t) { return false; },
+            earlier(deadline, base::Deadline::after(park_detail::kLivenessCheck))));
+        continue;
       }
-      place = &come(round, arrived);
-      if (is_last) {
-        base::ScopeGuard const leave([=] { place->release_watched(); });
-        base::ScopeGuard broken([this] { end_round(Verdict::ActionFailed); });
-        action();
-        broken.dismiss();
-        end_round(Verdict::Passed);
-        return {Verdict::Passed, arrived};
-      }
+      auto const number = arrived.passage.arrived;
+      auto const verdict = wait_for_end(arrived.round, number, deadline);
+      arrived.place->release_watched();
+      return {verdict, number};
     }
-    auto const verdict = wait_for_end(round, arrived, deadline);
-    place->release_watched();
-    return {verdict, arrived};
   }
 
   /// Ends the round for those who wait, and all later ones until reset().
@@ -111,6 +99,13 @@ class alignas(base::kCacheLine) Turnstile {
   pid_t dead() const noexcept { return dead_.load(); }
 
  private:
+  struct Arrived {
+    bool is_over;
+    Passage passage;
+    std::uint32_t round = 0;
+    shm::LifeLock* place = nullptr;  ///< null, and not over: there was none
+  };
+
   struct Arrival {
     std::atomic<std::uint32_t> place{0};
     std::atomic<pid_t> process{0};
@@ -119,8 +114,11 @@ class alignas(base::kCacheLine) Turnstile {
   static constexpr std::uint32_t kRoundShift = 10;
   static constexpr std::uint32_t kOneRound = 1U << kRoundShift;
   static constexpr std::uint32_t kArrived = kOneRound - 1;
+  static constexpr std::uint32_t kRoundMask = WaitWord::kLargest >> kRoundShift;
+  static constexpr std::uint32_t kVerdictShift = 8;
+  static constexpr std::uint32_t kVerdictMask = (1U << kVerdictShift) - 1;
   static_assert(kMostParties == kArrived);
-  // A thread that has not looked for so many rounds can not have been one of the parties all along.
+  // A round that is not among the last so many failed ones has passed.
   static constexpr std::uint32_t kRemembered = 64;
   // Who leaves a round still has its place while others come to the next one.
   static constexpr std::uint32_t kParities = 2;
@@ -145,9 +143,24 @@ class alignas(base::kCacheLine) Turnstile {
   };
 
   std::uint32_t round() const noexcept { return rounds_.value() >> kRoundShift; }
-  Verdict last_verdict() const noexcept { return verdict_of(round() - 1); }
+  static bool is_of(std::uint32_t failure, std::uint32_t round) noexcept {
+    return failure >> kVerdictShift == (round & kRoundMask);
+  }
+  /// What verdict_of(round() - 1) is, in one look.
+  Verdict last_verdict() const noexcept {
+    auto const count = failed_.load();
+    if (count == 0) return Verdict::Passed;
+    auto const failure = failures_[(count - 1) % kRemembered].load();
+    return is_of(failure, round() - 1) ? static_cast<Verdict>(failure & kVerdictMask)
+                                       : Verdict::Passed;
+  }
   Verdict verdict_of(std::uint32_t round) const noexcept {
-    return verdicts_[round % kRemembered].load();
+    auto const count = failed_.load();
+    for (std::uint32_t back = 1; back <= kRemembered && back <= count; ++back) {
+      auto const failure = failures_[(count - back) % kRemembered].load();
+      if (is_of(failure, round)) return static_cast<Verdict>(failure & kVerdictMask);
+    }
+    return Verdict::Passed;
   }
 
   Arrival* arrivals() noexcept { return reinterpret_cast<Arrival*>(this + 1); }
@@ -163,28 +176,62 @@ class alignas(base::kCacheLine) Turnstile {
 
   // What follows: REQUIRES the guard.
 
-  /// Takes a place and counts this thread in.
-  shm::LifeLock& come(std::uint32_t round, std::uint32_t number) {
-    auto place = first_choice(round, number);
-    bool const is_expected = places()[place].try_hold_watched();
-    for (; !is_expected; place = (place + 1) % (kPlaces * parties_)) {
-      if (places()[place].try_hold_watched()) break;
+  // These take it themselves:
+
+  Arrived arrive(base::Deadline deadline, std::function<void()> const& action) {
+    Guarded const guarded(*this);
+    auto const round = this->round();
+    auto const arrived = waiting();
+    if (!is_broken()) break_if_one_is_dead(round, arrived);
+    if (is_broken()) return {true, {last_verdict(), 0}};
+    bool const is_last = arrived + 1 == parties_;
+    if (is_last && !action) {
+      end_round(Verdict::Passed);
+      return {true, {Verdict::Passed, arrived}};
     }
-    arrival(round, number).place = place;
-    arrival(round, number).process = os::this_pid();
-    if (is_expected) {
-      auto value = rounds_.value();
-      while (!rounds_.exchange_quietly(value, value + 1)) {
+    auto* const place = come(round, arrived);
+    if (place == nullptr && deadline.passed()) {
+      end_round(Verdict::TimedOut);
+      return {true, {Verdict::TimedOut, arrived}};
+    }
+    if (place == nullptr || !is_last) return {false, {Verdict::Passed, arrived}, round, place};
+    base::ScopeGuard const leave([=] { place->release_watched(); });
+    base::ScopeGuard broken([this] { end_round(Verdict::ActionFailed); });
+    action();
+    broken.dismiss();
+    end_round(Verdict::Passed);
+    return {true, {Verdict::Passed, arrived}};
+  }
+
+  /// Takes a place and counts this thread in. null: those who are slow to leave have all places.
+  shm::LifeLock* come(std::uint32_t round, std::uint32_t number) {
+    auto const expected = first_choice(round, number);
+    auto const all = kPlaces * parties_;
+    for (std::uint32_t step = 0; step < all; ++step) {
+      auto const place = (expected + step) % all;
+      if (!places()[place].try_hold_watched()) continue;
+      arrival(round, number).place = place;
+      arrival(round, number).process = os::this_pid();
+      if (place == expected) {
+        auto value = rounds_.value();
+        while (!rounds_.exchange_quietly(value, value + 1)) {
+        }
+      } else {
+        rounds_.add(1);  // they sleep on another place, and have to look again
       }
-    } else {
-      rounds_.add(1);  // they sleep on another place, and have to look again
+      return &places()[place];
     }
-    return places()[place];
+    return nullptr;
   }
 
   void end_round(Verdict verdict) noexcept {
     auto const arrived = waiting();
-    verdicts_[round() % kRemembered] = verdict;
+    if (verdict != Verdict::Passed) {
+      auto const count = failed_.load();
+      failures_[count % kRemembered] =
+          round() << kVerdictShift | static_cast<std::uint32_t>(verdict);
+      failed_ = count + 1;
+    }
     if (arrived > 0) rounds_.add(kOneRound - arrived);
     // Nobody sleeps now, and nobody can come.
     auto value = rounds_.value();
@@ -210,39 +257,55 @@ class alignas(base::kCacheLine) Turnstile {
     for (;;) {
       auto const seen = rounds_.value();
       if (has_ended(seen)) break;
+      auto const others = this->others(round, own, seen & kArrived);
+      auto const end = others.are_all
+                           ? deadline
+                           : earlier(deadline, base::Deadline::after(park_detail::kLivenessCheck));
       // Also ready when somebody has come: whoever sleeps on looks whom to watch.
       auto const waited = rounds_.await_parked([=](std::uint32_t value) { return value != seen; },
-                                               deadline, others(round, own, seen & kArrived));
+                                               end, others.peers);
       if (waited == Waited::Ready) continue;
       Guarded const guarded(*this);
       if (this->round() != round) break;
       break_if_one_is_dead(round, waiting());
-      if (this->round() == round && waited == Waited::TimedOut) end_round(Verdict::TimedOut);
+      if (this->round() == round && deadline.passed()) end_round(Verdict::TimedOut);
     }
-    // 21 bits of a round number
-    auto const since = (this->round() - round) & (UINT32_MAX >> (kRoundShift + 1));
-    return since <= kRemembered ? verdict_of(round) : Verdict::Reset;
+    return verdict_of(round);
   }
 
-  /// Those who wait, and those who will, from the one after `own` around: who are too many for one
-  /// wait are watched by those just before them.
-  PeerList others(std::uint32_t round, std::uint32_t own, std::uint32_t arrived) noexcept {
-    PeerList list;
-    for (std::uint32_t step = 1; step < parties_; ++step) {
-      auto const number = (own + step) % parties_;
+  struct Others {
+    PeerList peers;
+    bool are_all = true;  ///< who stands on another's way out can not be watched
+  };
+
+  /// Those who wait, and those who will: the nearest on both sides, so that each is watched by all
+  /// when they fit one wait, and else by those beside it.
+  Others others(std::uint32_t round, std::uint32_t own, std::uint32_t arrived) noexcept {
+    Others others;
+    auto const add = [&](std::uint32_t number) {
       bool const is_here = number < arrived;
       auto& place =
           places()[is_here ? arrival(round, number).place.load() : first_choice(round, number)];
-      if (!list.add(is_here ? Peer(place) : Peer::absent(place))) break;
+      if (!is_here && place.is_held()) {
+        others.are_all = false;
+        return true;
+      }
+      return others.peers.add(is_here ? Peer(place) : Peer::absent(place));
+    };
+    for (std::uint32_t step = 1; 2 * step <= parties_; ++step) {
+      if (!add((own + parties_ - step) % parties_)) break;
+      if (2 * step < parties_ && !add((own + step) % parties_)) break;
     }
-    return list;
+    return others;
   }
 
   std::uint32_t const parties_;
   WaitWord rounds_;
   std::atomic<pid_t> dead_{0};
   os::RobustMutex guard_;
-  std::array<std::atomic<Verdict>, kRemembered> verdicts_{};
+  std::atomic<std::uint32_t> failed_{0};  // how many rounds
+  // (round << 8) | verdict, the latest at failed_ - 1
+  std::array<std::atomic<std::uint32_t>, kRemembered> failures_{};
 };
 
 }  // namespace multiprocessing::sync

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <climits>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/shm/heap.hpp>
@@ -57,7 +58,10 @@ class WaitQueue {
       if (!seat.life.is_held()) {
         // Only if it still names this queue: its next owner may be sitting down elsewhere.
         auto expected = id;
-        if (seat.object.compare_exchange_strong(expected, 0) && seat.told.value() != 0) ++count;
+        if (seat.object.compare_exchange_strong(expected, 0) && seat.told.value() != 0 &&
+            count < INT_MAX) {
+          ++count;
+        }
       } else if (seat.told.value() == 0 &&
                  (oldest == nullptr || seat.ticket.load() < oldest->ticket.load())) {
         oldest = &seat;

@@ -36,13 +36,13 @@ class WaitWord {
   std::uint32_t value() const noexcept { return word_.load() >> 1; }
 
   /// Adds 1 to kLargestChange and wakes up to `count` sleepers. No system call when nobody sleeps.
-  /// Async-signal-safe. REQUIRES: no overflow.
+  /// Async-signal-safe. The value wraps around.
   void add(std::uint32_t number, int count = INT_MAX) noexcept {
     auto word = word_.load();
     while ((word & kSleepers) == 0) {
       if (word_.compare_exchange_weak(word, word + (number << 1))) return;
     }
-    os::futex_change_and_wake(word_, os::FutexChange::Add, number << 1, count);
+    change_and_wake(os::FutexChange::Add, number << 1, count);
   }
 
   /// The same, for bits 1 to kLargestChange. Nothing happens when they are set.
@@ -53,7 +53,7 @@ class WaitWord {
       if ((word & kSleepers) != 0) break;
     } while (!word_.compare_exchange_weak(word, word | bits << 1));
     if ((word & kSleepers) == 0) return;
-    os::futex_change_and_wake(word_, os::FutexChange::Or, bits << 1);
+    change_and_wake(os::FutexChange::Or, bits << 1, INT_MAX);
   }
 
   /// Changes the value from `expected` for a reason that nobody waits for; sleepers sleep on.
@@ -117,6 +117,11 @@ class WaitWord {
 
  private:
   static constexpr std::uint32_t kSleepers = 1;
+
+  void change_and_wake(os::FutexChange change, std::uint32_t by, int count) noexcept {
+    word_.fetch_or(0);  // releases what was written before: the kernel's change carries it on
+    os::futex_change_and_wake(word_, change, by, count);
+  }
 
   os::FutexWord word_;
 };
