@@ -16,6 +16,7 @@
 #include <string>
 #include <type_traits>
 
+#include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/lock.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/value.hpp>
@@ -82,6 +83,7 @@ class RawArray {
 
  private:
   struct alignas(base::kCacheLine) Header {
+    explicit Header(std::size_t elements) noexcept : size(elements) {}
     std::size_t size;
   };
   static_assert(alignof(T) <= sizeof(Header), "elements follow the header");

@@ -35,8 +35,8 @@ constexpr void require_shared_state() {
 template <class T>
 constexpr void require_atomic() {
   static_assert(sync::kIsOneStore<T>,
-                "multiprocessing: values of this type are too large to change in one atomic step; "
-                "use update(), or lock()");
+                "multiprocessing: values of this type are too large to change in one atomic step, "
+                "or not aligned to their size (alignas); use update(), or lock()");
 }
 }  // namespace value_detail
 

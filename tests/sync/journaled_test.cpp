@@ -12,7 +12,7 @@
 using multiprocessing::sync::Journaled;
 
 namespace {
-struct Small {
+struct alignas(8) Small {
   int a;
   int b;
 };

@@ -7,9 +7,11 @@
 
 namespace multiprocessing::sync {
 
-/// Whether one store writes all of a T.
+/// Whether one store writes all of a T. Some compilers call a library for what is not aligned to
+/// its size by its type, however it is placed.
 template <class T>
-inline constexpr bool kIsOneStore = std::atomic_ref<T>::is_always_lock_free;
+inline constexpr bool kIsOneStore = std::atomic_ref<T>::is_always_lock_free &&
+                                    alignof(T) >= sizeof(T);
 
 /// Lives inside a segment. All members REQUIRE a lock that the user holds, except get() where one
 /// store writes a T.
