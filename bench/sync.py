@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-"""What Python's multiprocessing takes for the same; names as in sync.cpp. Times are per operation."""
+"""What Python takes for the same; names as in sync.cpp. Times are per operation."""
 import multiprocessing as mp
 import time
 
