@@ -5,6 +5,9 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
 
 #include <cerrno>
 #include <cstddef>
@@ -62,6 +65,9 @@ class RobustMutex {
     timespec const when = base::to_timespec(deadline.time().time_since_epoch());
     int const result = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &when);
     if (result == ETIMEDOUT) return std::nullopt;
+#if defined(__SANITIZE_THREAD__)
+    __tsan_mutex_post_lock(&mutex_, 0, 0);  // it does not know this function
+#endif
     return acquired(result, "pthread_mutex_clocklock");
   }
 
