@@ -66,7 +66,8 @@ class RobustMutex {
     int const result = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &when);
     if (result == ETIMEDOUT) return std::nullopt;
 #if defined(__SANITIZE_THREAD__)
-    __tsan_mutex_post_lock(&mutex_, 0, 0);  // it does not know this function
+    __tsan_mutex_pre_lock(&mutex_, 0);  // it does not know this function
+    __tsan_mutex_post_lock(&mutex_, 0, 0);
 #endif
     return acquired(result, "pthread_mutex_clocklock");
   }
