@@ -2,6 +2,7 @@
 // The exception types that every layer may throw. Users include <multiprocessing/errors.hpp>.
 #pragma once
 
+#include <cstddef>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -60,6 +61,94 @@ class CancelledError : public Error {
   using Error::Error;
 };
 
+/// A value can not be written as bytes, for a reason that its type does not tell.
+/// Python: pickle.PicklingError.
+class PicklingError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Bytes are damaged: no value of the type was ever written so.
+/// Python: pickle.UnpicklingError.
+class UnpicklingError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A value of one type was sent, and one of another type asked for.
+/// Python: TypeError.
+class TypeError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// What was waited for did not happen in time. A call by the standard library's spelling
+/// (`*_for`, `*_until`) returns instead.
+/// Python: multiprocessing.TimeoutError, TimeoutError.
+class TimeoutError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// The queue holds no item, and still held none when the timeout passed.
+/// Python: queue.Empty.
+class Empty : public Error {
+ public:
+  using Error::Error;
+};
+
+/// The queue has no room for an item, and still had none when the timeout passed.
+/// Python: queue.Full.
+class Full : public Error {
+ public:
+  using Error::Error;
+};
+
+/// The queue has been shut down, or whoever could go on with it is gone: nothing can be put, or
+/// nothing is left to get.
+/// Python: queue.ShutDown.
+class ShutDown : public Error {
+ public:
+  using Error::Error;
+};
+
+/// Nothing is left to receive, and nobody can send any more: the last holder of the other end has
+/// closed it or ended.
+/// Python: EOFError; differs: also where a message breaks off, there an OSError.
+class EOFError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// What is sent would never be received: the last holder of the other end has closed it or ended.
+/// Python: BrokenPipeError; differs: no OSError.
+class BrokenPipeError : public Error {
+ public:
+  using Error::Error;
+};
+
+/// A message is longer than the room for it. It has not been received: the next call that has room
+/// gets it.
+/// Python: multiprocessing.BufferTooShort; differs: there the exception holds the message, which is
+/// lost with it.
+class BufferTooShort : public Error {
+ public:
+  BufferTooShort(std::string const& what, std::size_t size) : Error(what), size_(size) {}
+
+  /// Bytes that the message needs.
+  std::size_t size() const noexcept { return size_; }
+
+ private:
+  std::size_t size_;
+};
+
+/// The other side of a connection does not know the key, or did not prove in time that it does.
+/// Python: multiprocessing.AuthenticationError.
+class AuthenticationError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// An exception of another process whose type can not be rebuilt in this one.
 class RemoteError : public Error {
  public:
@@ -71,6 +160,29 @@ class RemoteError : public Error {
 
  private:
   std::string type_name_;
+};
+
+/// Where an exception that came from another process was thrown there: the last of its nested
+/// causes (std::rethrow_if_nested).
+/// Python: multiprocessing.pool.RemoteTraceback.
+class RemoteTraceback : public Error {
+ public:
+  RemoteTraceback(std::string process_name, int pid, std::string task)
+      : Error("in process '" + process_name + "' (pid " + std::to_string(pid) + ")" +
+              (task.empty() ? "" : ", " + task)),
+        process_name_(std::move(process_name)),
+        pid_(pid),
+        task_(std::move(task)) {}
+
+  std::string const& process_name() const noexcept { return process_name_; }
+  int pid() const noexcept { return pid_; }
+  /// What the process was doing, "Pool.map, items 3 to 5 of 10"; may be empty.
+  std::string const& task() const noexcept { return task_; }
+
+ private:
+  std::string process_name_;
+  int pid_;
+  std::string task_;
 };
 
 }  // namespace multiprocessing

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <utility>
@@ -45,6 +46,12 @@ inline Fd above_standard(int fd) noexcept {
   if (fd < 0 || fd > STDERR_FILENO) return Fd(fd);
   Fd const low(fd);
   return Fd(::fcntl(low.get(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
+/// Whether it is of a regular file: one that is open at all.
+inline bool is_file(int fd) noexcept {
+  struct stat status;
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
 
 }  // namespace multiprocessing::os

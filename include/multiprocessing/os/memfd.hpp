@@ -42,6 +42,14 @@ inline std::uint64_t file_size(Fd const& fd) {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+/// Bytes of memory that it has, beside what it could have.
+inline std::uint64_t allocated_size(Fd const& fd) {
+  struct stat status;
+  if (::fstat(fd.get(), &status) == -1) throw_errno("fstat", "memfd");
+  constexpr std::uint64_t kUnit = 512;  // of st_blocks, whatever the pages' size
+  return static_cast<std::uint64_t>(status.st_blocks) * kUnit;
+}
+
 /// Reads up to `size` bytes from the beginning of the file; returns how many there were.
 inline std::size_t read_front(Fd const& fd, void* to, std::size_t size) {
   auto const length = retry_eintr([&] { return ::pread(fd.get(), to, size, 0); });

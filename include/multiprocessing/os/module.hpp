@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <link.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -19,9 +20,15 @@
 namespace multiprocessing::os {
 
 struct Module {
-  std::uintptr_t base = 0;     ///< what the dynamic linker added to the file's addresses
-  std::uint64_t identity = 0;  ///< hash of the build id; of path and layout where there is none
-  std::string path;            ///< empty for the program itself
+  std::uintptr_t base = 0;       ///< what the dynamic linker added to the file's addresses
+  std::uint64_t identity = 0;    ///< hash of the build id; of path and layout where there is none
+  std::string path;              ///< empty for the program itself
+  std::uint64_t code_begin = 0;  ///< offsets from base between which all its code lies
+  std::uint64_t code_end = 0;
+
+  bool has_code_at(std::uint64_t offset) const noexcept {
+    return offset >= code_begin && offset < code_end;
+  }
 };
 
 namespace module_detail {
@@ -85,7 +92,14 @@ void for_each_loaded(Visit visit) {
 }
 
 inline Module describe(dl_phdr_info const& info) {
-  return {info.dlpi_addr, identity_of(info), info.dlpi_name};
+  Module module{info.dlpi_addr, identity_of(info), info.dlpi_name};
+  for (int i = 0; i < info.dlpi_phnum; ++i) {
+    auto const& header = info.dlpi_phdr[i];
+    if (header.p_type != PT_LOAD || (header.p_flags & PF_X) == 0) continue;
+    if (module.code_end == 0) module.code_begin = header.p_vaddr;
+    module.code_end = header.p_vaddr + header.p_memsz;
+  }
+  return module;
 }
 
 }  // namespace module_detail
@@ -120,6 +134,12 @@ class ModuleTable {
       if (module.identity == identity) return &module;
     }
     return nullptr;
+  }
+
+  /// Whether `holds(module)` of any.
+  template <class Predicate>
+  bool any(Predicate const& holds) const {
+    return std::any_of(modules_.begin(), modules_.end(), holds);
   }
 
  private:

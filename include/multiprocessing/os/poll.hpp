@@ -62,10 +62,11 @@ inline LifeLine create_life_line() {
 }
 
 /// Makes the eventfd readable. A full counter is readable already, so no failure matters.
-inline void signal_eventfd(Fd const& fd) noexcept {
+inline void signal_eventfd(int fd) noexcept {
   std::uint64_t const one = 1;
-  retry_eintr([&] { return ::write(fd.get(), &one, sizeof one); });
+  retry_eintr([&] { return ::write(fd, &one, sizeof one); });
 }
+inline void signal_eventfd(Fd const& fd) noexcept { signal_eventfd(fd.get()); }
 
 inline void drain_eventfd(Fd const& fd) noexcept {
   std::uint64_t count = 0;

@@ -64,6 +64,12 @@ inline bool is_thread_of_this_process(pid_t thread) noexcept {
   return ::syscall(SYS_tgkill, ::getpid(), thread, 0) == 0;
 }
 
+/// How many threads this process has; 2 where nobody can tell.
+inline int thread_count() {
+  auto const count = number_after(read_text_file("/proc/self/status"), "Threads:");
+  return static_cast<int>(count.value_or(2));
+}
+
 /// The process that a thread belongs to; 0 when there is no such thread (any more).
 inline pid_t process_of_thread(pid_t thread) {
   auto const status = read_text_file("/proc/" + std::to_string(thread) + "/status");

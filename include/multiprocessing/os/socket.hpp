@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSL-1.0
+// Stream sockets: listening, connecting, and bytes in both directions. All are close-on-exec, and
+// no write to a socket without a peer raises SIGPIPE.
+#pragma once
+
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstddef>
+#include <optional>
+#include <span>
+#include <string>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/socket_address.hpp>
+#include <multiprocessing/os/system_call.hpp>
+
+namespace multiprocessing::os {
+
+namespace socket_detail {
+
+inline void set_option(Fd const& socket, int level, int option, int value) {
+  if (::setsockopt(socket.get(), level, option, &value, sizeof value) == -1) {
+    throw_errno("setsockopt", std::to_string(option));
+  }
+}
+
+inline Fd create(int family) {
+  Fd fd = above_standard(::socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd) throw_errno("socket", std::to_string(family));
+  return fd;
+}
+
+/// What a connection needs. A machine that vanishes says nothing: after a minute of silence TCP
+/// asks the other side whether it is there, and gives up after another half.
+inline void prepare_connection(Fd const& socket, int family) {
+  if (family != AF_INET && family != AF_INET6) return;
+  constexpr int kSilence = 60;                      // seconds
+  constexpr int kInterval = 5;                      // seconds
+  constexpr int kQuestions = 6;                     // without an answer
+  set_option(socket, IPPROTO_TCP, TCP_NODELAY, 1);  // messages do not wait for each other
+  set_option(socket, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPIDLE, kSilence);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPINTVL, kInterval);
+  set_option(socket, IPPROTO_TCP, TCP_KEEPCNT, kQuestions);
+  set_option(socket, IPPROTO_TCP, TCP_USER_TIMEOUT, 1000 * (kSilence + kInterval * kQuestions));
+}
+
+/// Errors by which the kernel says that the other side of a connection is not there.
+inline bool means_peer_is_gone(int error) noexcept {
+  return error == EPIPE || error == ECONNRESET || error == ECONNABORTED || error == ETIMEDOUT ||
+         error == EHOSTUNREACH || error == ENETUNREACH || error == ENETDOWN;
+}
+
+}  // namespace socket_detail
+
+/// A socket that others can connect to; `backlog` of them wait until they are accepted. An address
+/// whose last listener is gone can be had at once, but a path that is there can not.
+/// Throws: std::system_error.
+inline Fd listen_at(SocketAddress const& address, int backlog) {
+  Fd socket = socket_detail::create(address.family());
+  // accept_from() asks poll first, and another process may be faster: it must not block then.
+  if (::fcntl(socket.get(), F_SETFL, O_NONBLOCK) == -1) throw_errno("fcntl", "O_NONBLOCK");
+  if (address.family() != AF_UNIX) socket_detail::set_option(socket, SOL_SOCKET, SO_REUSEADDR, 1);
+  if (::bind(socket.get(), address.get(), address.size()) == -1) {
+    throw_errno("bind", address.text());
+  }
+  if (::listen(socket.get(), backlog) == -1) throw_errno("listen", address.text());
+  return socket;
+}
+
+/// Tells the file of a listening socket from one that has taken its path.
+struct FileIdentity {
+  dev_t device;
+  ino_t number;
+
+  friend bool operator==(FileIdentity const&, FileIdentity const&) = default;
+};
+
+/// nullopt when there is none.
+inline std::optional<FileIdentity> file_identity(std::string const& path) noexcept {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) == -1) return std::nullopt;
+  return FileIdentity{status.st_dev, status.st_ino};
+}
+
+inline void remove_file(std::string const& path) noexcept { ::unlink(path.c_str()); }
+
+/// Where a socket is: with the port that the kernel chose. Throws: std::system_error.
+inline SocketAddress local_address(Fd const& socket) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  if (::getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &size) == -1) {
+    throw_errno("getsockname");
+  }
+  return {&address, size};
+}
+
+struct Accepted {
+  Fd socket;
+  SocketAddress peer;
+};
+
+/// The next one who has connected; nullopt when there is none. Does not block.
+/// Throws: std::system_error, also when no descriptor is left; then the other one goes on waiting.
+inline std::optional<Accepted> accept_from(int listening) {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  auto const fd = retry_eintr([&] {
+    size = sizeof address;
+    return ::accept4(listening, reinterpret_cast<sockaddr*>(&address), &size, SOCK_CLOEXEC);
+  });
+  if (fd == -1) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return std::nullopt;
+    // Linux hands over what has happened to the connection already; it is not there any more.
+    if (socket_detail::means_peer_is_gone(errno) || errno == EPROTO) return std::nullopt;
+    throw_errno("accept4");
+  }
+  Accepted accepted{above_standard(fd), {&address, size}};
+  if (!accepted.socket) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
+  socket_detail::prepare_connection(accepted.socket, address.ss_family);
+  return accepted;
+}
+
+/// A socket connected to `address`; empty once the deadline has passed.
+/// Blocks: while the backlog of the listener is full; over TCP, until the other machine answers.
+/// Throws: std::system_error, ECONNREFUSED when nobody listens there.
+inline Fd connect_to(SocketAddress const& address, base::Deadline deadline) {
+  Fd socket = socket_detail::create(address.family());
+  bool const is_local = address.family() == AF_UNIX;
+  // A place in the backlog of a local listener can not be polled for, but the call has a timeout.
+  if (!is_local && ::fcntl(socket.get(), F_SETFL, O_NONBLOCK) == -1) {
+    throw_errno("fcntl", "O_NONBLOCK");
+  }
+  auto const connected = retry_eintr([&] {
+    if (is_local && !deadline.is_never()) {
+      auto const left = std::max(std::chrono::ceil<std::chrono::microseconds>(deadline.remaining()),
+                                 std::chrono::microseconds(1));  // 0 would mean never
+      constexpr long kMillion = 1'000'000;
+      timeval const timeout{left.count() / kMillion, left.count() % kMillion};
+      ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+    }
+    return ::connect(socket.get(), address.get(), address.size());
+  });
+  int error = connected == -1 ? errno : 0;
+  if (is_local && error == EAGAIN) return {};
+  if (error == EINPROGRESS) {
+    pollfd entry{.fd = socket.get(), .events = POLLOUT, .revents = 0};
+    if (poll_until({&entry, 1}, deadline) == 0) return {};
+    socklen_t size = sizeof error;
+    if (::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size) == -1) error = errno;
+  }
+  if (error != 0) throw_error(error, "connect", address.text());
+  if (!is_local && ::fcntl(socket.get(), F_SETFL, 0) == -1) throw_errno("fcntl", "0");
+  socket_detail::prepare_connection(socket, address.family());
+  return socket;
+}
+
+/// The user who has the other end of a local connection: who connected, or made the listener.
+/// Throws: std::system_error.
+inline uid_t peer_user(int socket) {
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == -1) {
+    throw_errno("getsockopt", "SO_PEERCRED");
+  }
+  return credentials.uid;
+}
+
+inline uid_t this_user() noexcept { return ::geteuid(); }
+
+/// What a transfer came to.
+enum class Transfer {
+  Some,
+  WouldBlock,
+  PeerGone,
+};
+struct [[nodiscard]] Transferred {
+  Transfer result;
+  std::size_t bytes = 0;
+};
+
+namespace socket_detail {
+inline Transferred transferred(ssize_t length, char const* call) {
+  if (length >= 0) return {Transfer::Some, static_cast<std::size_t>(length)};
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return {Transfer::WouldBlock};
+  if (means_peer_is_gone(errno)) return {Transfer::PeerGone};
+  throw_errno(call);
+}
+}  // namespace socket_detail
+
+/// Sends what there is room for, at least a byte. Does not block. Throws: std::system_error.
+inline Transferred send_some(int socket, std::span<iovec> parts) {
+  msghdr message{};
+  message.msg_iov = parts.data();
+  message.msg_iovlen = parts.size();
+  return socket_detail::transferred(
+      retry_eintr([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT); }),
+      "sendmsg");
+}
+
+/// Receives what is there, at least a byte. Does not block. Throws: std::system_error.
+/// REQUIRES: room for a byte.
+inline Transferred receive_some(int socket, std::span<std::byte> room) {
+  auto const result = socket_detail::transferred(
+      retry_eintr([&] { return ::recv(socket, room.data(), room.size(), MSG_DONTWAIT); }), "recv");
+  if (result.result == Transfer::Some && result.bytes == 0) return {Transfer::PeerGone};
+  return result;
+}
+
+/// The other end sees the end of file behind what was sent, whoever else holds this one.
+inline void end_sending(int socket) noexcept { ::shutdown(socket, SHUT_WR); }
+
+/// Ends the connection in both directions, whoever else holds this end.
+inline void end_connection(int socket) noexcept { ::shutdown(socket, SHUT_RDWR); }
+
+}  // namespace multiprocessing::os
