@@ -11,14 +11,17 @@
 #include <cstring>
 #include <optional>
 #include <random>
+#include <span>
 #include <thread>
 #include <vector>
 
+#include "../support/arena_member.hpp"
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 #include "../support/stepper.hpp"
 
 using multiprocessing::shm::Arena;
+using multiprocessing::shm::Content;
 using multiprocessing::shm::Number;
 
 namespace {
@@ -48,14 +51,88 @@ bool is_alone_in_a_block(Arena& arena, Number me, int mark, std::minstd_rand& ra
   return true;
 }
 
+bool has_only(std::span<std::byte const> bytes, std::byte mark) {
+  return std::all_of(bytes.begin(), bytes.end(), [=](std::byte each) { return each == mark; });
+}
+
+/// Blocks that wait for whoever takes them, in the memory of a block that owns them.
+class Market {
+ public:
+  Market(Arena& arena, Number block)
+      : arena_(arena),
+        id_(arena.id(block)),
+        places_(new (arena.data(block)) std::array<Place, 8>{}) {}
+
+  static constexpr std::uint64_t kSize = 8 * sizeof(std::atomic<std::uint64_t>);
+
+  /// Takes what is in a place, or puts something there. False when something is wrong with it.
+  bool trade(Number me, std::minstd_rand& random) {
+    auto& place = (*places_)[random() % places_->size()];
+    auto const found = static_cast<Number>(place.exchange(0));
+    return found != 0 ? take(me, found - 1) : put(me, place, random);
+  }
+
+ private:
+  using Place = std::atomic<Number>;  // a block's number and one; 0: none
+
+  std::span<std::byte> text_of(Number envelope, std::size_t references) const {
+    return {arena_.data(envelope) + Arena::references_size(references), 100};
+  }
+
+  bool put(Number me, Place& place, std::minstd_rand& random) {
+    std::byte const mark{static_cast<unsigned char>(random())};
+    std::array<Number, 3> targets{};
+    for (Number& target : targets) {
+      target = arena_.allocate(me, random() % 2 == 0 ? 100 : 40'000, Content::Any);
+      std::memset(arena_.data(target), static_cast<int>(mark), 100);
+    }
+    Number const envelope = arena_.allocate(me, Arena::references_size(3) + 100, Content::Any);
+    arena_.refer(envelope, targets);
+    std::memset(text_of(envelope, 3).data(), static_cast<int>(mark), 100);
+    for (Number const target : targets) arena_.release(me, target);
+    arena_.give(envelope, id_);
+    Number none = 0;
+    if (!place.compare_exchange_strong(none, envelope + 1)) arena_.disown(envelope);
+    arena_.release(me, envelope);
+    return true;
+  }
+
+  bool take(Number me, Number envelope) {
+    if (arena_.owner_of(envelope) != id_) return false;
+    arena_.adopt(me, envelope);
+    auto const list = arena_.references_of(envelope);
+    std::vector<Number> const targets(list.begin(), list.end());
+    if (targets.size() != 3) return false;
+    std::byte const mark = text_of(envelope, 3)[0];
+    for (Number const target : targets) {
+      if (!arena_.is_referenced(target)) return false;
+      arena_.hold(me, target);
+    }
+    std::this_thread::yield();
+    if (!has_only(text_of(envelope, 3), mark)) return false;
+    arena_.release(me, envelope);
+    std::this_thread::yield();
+    for (Number const target : targets) {
+      if (!has_only({arena_.data(target), 100}, mark)) return false;
+      arena_.release(me, target);
+    }
+    return true;
+  }
+
+  Arena& arena_;
+  std::uint64_t id_;
+  std::array<Place, 8>* places_;
+};
+
 /// Runs `body` in a child that has entered as `place`, and kills it at each stride's instruction.
 /// Calls `check` after each death.
 template <class Prepare, class Body, class Check>
 void kill_everywhere(Arena& arena, Prepare const& prepare, Body const& body, Check const& check) {
   long const stride =
-      support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 9973 : 997);
+      support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 997 : 211);
   auto const attempts = support::for_every_step(0, stride, [&](long n) {
     support::Pipe go;
+    arena.trim();  // to clear what is warm takes as many steps as it has bytes
     Number const place = prepare();
     pid_t const pid = ::fork();
     if (pid == 0) {
@@ -110,9 +187,46 @@ TEST_CASE("a storm of kills neither gives a block to two nor loses one", "[arena
   CHECK(arena.participants() <= kWorkers + 2);
 }
 
-TEST_CASE("who is killed anywhere in entering and allocating loses nothing", "[arena][stress]") {
+TEST_CASE("a storm of kills takes nothing out of messages, and leaves none behind",
+          "[arena][stress]") {
+  constexpr std::size_t kWorkers = 4;
   Arena arena("test", kRoom);
   Number const me = this_process(arena);
+  Number const owner = arena.allocate(me, Market::kSize);
+  Market market(arena, owner);
+  std::minstd_rand random(1);  // NOLINT: the same run every time
+  std::array<std::optional<support::RawChild>, kWorkers> workers;
+  auto const kills =
+      support::setting("MULTIPROCESSING_TEST_ROUNDS", support::kSanitized ? 30 : 300);
+  for (long round = 0; round < kills; ++round) {
+    auto& worker = workers[random() % kWorkers];
+    if (worker) {
+      worker->kill();
+      REQUIRE(WTERMSIG(worker->wait()) == SIGKILL);  // else it has found something wrong
+    }
+    Number const place = arena.claim(me);
+    worker.emplace([&, seed = static_cast<unsigned>(random())] {
+      std::minstd_rand own(seed);
+      if (!arena.enter(place, arena.participant(place).generation())) return 1;
+      while (market.trade(place, own)) {
+      }
+      return 2;
+    });
+    arena.participant(place).set_pid(worker->pid(), arena.participant(place).generation());
+    for (auto i = random() % 100; i > 0; --i) std::this_thread::yield();
+  }
+  for (auto& worker : workers) worker.reset();
+  arena.bury_the_dead();
+  arena.release(me, owner);
+  CHECK(arena.used_blocks() == 0);
+  arena.trim();
+  CHECK(arena.memory() < std::uint64_t{2} << 20);
+}
+
+TEST_CASE("who is killed anywhere in entering and allocating loses nothing", "[arena][stress]") {
+  Arena arena("test", kRoom);
+  support::ArenaMember const member(arena);
+  Number const me = member.number();
   Number const mine = arena.allocate(me, 100);
   kill_everywhere(
       arena, [&] { return arena.claim(me); },
@@ -134,7 +248,8 @@ TEST_CASE("who is killed anywhere in entering and allocating loses nothing", "[a
 
 TEST_CASE("who is killed anywhere in a burial leaves it to the next", "[arena][stress]") {
   Arena arena("test", kRoom);
-  Number const me = this_process(arena);
+  support::ArenaMember const member(arena);
+  Number const me = member.number();
   Number const mine = arena.allocate(me, 100);
   kill_everywhere(
       arena,
@@ -178,5 +293,30 @@ TEST_CASE("threads are alone in their blocks", "[arena][threads]") {
     for (int i = 0; i < 100; ++i) arena.bury_the_dead();
   }
   CHECK(alone);
+  CHECK(arena.used_blocks() == 0);
+}
+
+TEST_CASE("threads hand each other messages that are whole", "[arena][threads]") {
+  Arena arena("test", kRoom);
+  std::array<Number, 4> const members{this_process(arena), this_process(arena), this_process(arena),
+                                      this_process(arena)};
+  Number const owner = arena.allocate(members[0], Market::kSize);
+  Market market(arena, owner);
+  std::atomic<bool> right{true};
+  {
+    std::vector<std::jthread> threads;
+    for (unsigned i = 0; i < members.size(); ++i) {
+      threads.emplace_back([&, i] {
+        std::minstd_rand random(i + 1);  // NOLINT: the same run every time
+        auto const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 1000);
+        for (long round = 0; round < rounds && right; ++round) {
+          if (!market.trade(members[i], random)) right = false;
+        }
+      });
+    }
+    for (int i = 0; i < 100; ++i) arena.bury_the_dead();
+  }
+  CHECK(right);
+  arena.release(members[0], owner);
   CHECK(arena.used_blocks() == 0);
 }

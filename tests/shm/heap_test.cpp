@@ -4,6 +4,7 @@
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <memory>
 #include <optional>
 #include <stdexcept>
 #include <system_error>
@@ -14,8 +15,11 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+using multiprocessing::shm::Adopted;
 using multiprocessing::shm::Arena;
 using multiprocessing::shm::Heap;
+using multiprocessing::shm::InUse;
+using multiprocessing::shm::Lease;
 using multiprocessing::shm::Number;
 using multiprocessing::shm::Shared;
 namespace mp = multiprocessing;
@@ -138,6 +142,109 @@ TEST_CASE("a grandchild inherits and outlives both before it", "[heap]") {
   CHECK(used_blocks() == before + 1);
   go.tell();
   while (used_blocks() != before) std::this_thread::yield();  // until it has ended
+}
+
+TEST_CASE("a block is held until the last of its leases has gone", "[heap]") {
+  auto const before = used_blocks();
+  auto first = std::make_unique<Lease>(1000);
+  Number const block = first->block();
+  auto second = std::make_unique<Lease>(InUse{block});
+  CHECK((second->data() == first->data() && second->id() == first->id()));
+  CHECK(first->size() >= 1000);
+  first.reset();
+  CHECK(arena().holds(Heap::instance().me(), block));
+  SECTION("in a child that was forked meanwhile, too") {
+    support::RawChild child([&] {
+      auto third = std::make_unique<Lease>(InUse{block});
+      second.reset();
+      if (!arena().holds(Heap::instance().me(), block)) return 1;
+      third.reset();
+      return arena().holds(Heap::instance().me(), block) ? 2 : 0;
+    });
+    CHECK(child.wait() == 0);
+    CHECK(arena().holds(Heap::instance().me(), block));
+  }
+  SECTION("also when it belongs to another") {
+    Lease const owner(100);
+    arena().give(block, owner.id());
+    second.reset();
+    CHECK(used_blocks() == before + 2);
+    second = std::make_unique<Lease>(Adopted{block});
+    CHECK(arena().owner_of(block) == 0);
+  }
+  second.reset();
+  CHECK(used_blocks() == before);
+}
+
+TEST_CASE("a sibling takes what was made after the fork", "[heap]") {
+  auto const before = used_blocks();
+  auto const box = Shared<Number>::make(0, 0U);  // where the maker puts what it made
+  support::Pipe made;
+  support::RawChild const maker([&] {
+    auto const value = Shared<Counter>::make(0, 7);
+    *box = value.lease()->block();
+    arena().give(*box, box.id());
+    made.tell();
+  });
+  made.hear();
+  auto const value = Shared<Counter>::at(std::make_shared<Lease const>(Adopted{*box}), 0);
+  CHECK(value->value == 7);
+  while (used_blocks() != before + 2) std::this_thread::yield();  // until the maker has ended
+  CHECK(value->value == 7);
+}
+
+namespace {
+/// Counts how often it was asked, and says no at first.
+struct Asked {
+  explicit Asked(int refusals) : times(-refusals) {}
+  bool let_go() { return ++times > 0; }
+  int times;
+};
+struct AskedPair {
+  AskedPair() : first(0), second(0) {}
+  bool let_go() {
+    second.let_go();
+    return first.let_go();
+  }
+  Asked first;
+  Asked second;
+};
+}  // namespace
+
+TEST_CASE("an object is asked when the last lease of it goes and not before", "[heap]") {
+  auto const before = used_blocks();
+  SECTION("whoever has the last one") {
+    auto value = std::make_unique<Shared<Asked>>(Shared<Asked>::make(0, 0));
+    auto* const asked = &**value;
+    auto other = std::make_unique<Lease>(InUse{value->lease()->block()});
+    value.reset();
+    CHECK(asked->times == 0);
+    other.reset();
+    CHECK(asked->times == 1);  // the memory is free, but still there
+  }
+  SECTION("again where it said no") {
+    auto value = std::make_unique<Shared<Asked>>(Shared<Asked>::make(0, 1));
+    auto* const asked = &**value;
+    Number const block = value->lease()->block();
+    value.reset();
+    CHECK(asked->times == 0);
+    CHECK(used_blocks() == before + 1);
+    Lease(InUse{block});
+    CHECK(asked->times == 1);
+  }
+  SECTION("where it lies, or what it lies in") {
+    auto pair = std::make_unique<Shared<AskedPair>>(Shared<AskedPair>::make(0));
+    auto* const asked = &**pair;
+    Number const block = pair->lease()->block();
+    auto part = std::make_unique<Shared<Asked>>(pair->part(&AskedPair::second));
+    CHECK(part->offset() == sizeof(Asked));
+    CHECK(*part == Shared<Asked>::at(std::make_shared<Lease const>(InUse{block}), part->offset()));
+    pair.reset();
+    CHECK(asked->second.times == 0);
+    part.reset();
+    CHECK((asked->first.times == 1 && asked->second.times == 1));
+  }
+  CHECK(used_blocks() == before);
 }
 
 TEST_CASE("what a child drops stays with its parent", "[heap]") {

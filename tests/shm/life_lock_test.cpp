@@ -9,6 +9,8 @@
 #include "../support/helpers.hpp"
 #include "../support/in_shared_memory.hpp"
 
+namespace life_lock_test {
+
 using multiprocessing::base::Deadline;
 using multiprocessing::shm::LifeLock;
 namespace os = multiprocessing::os;
@@ -163,3 +165,5 @@ TEST_CASE("a life lock that goes from the dead to the next wakes all who watched
     for (auto& watcher : watchers) CHECK(watcher->wait() == 0);
   }
 }
+
+}  // namespace life_lock_test

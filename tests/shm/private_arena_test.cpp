@@ -8,6 +8,8 @@
 
 #include "../support/catch.hpp"
 
+namespace private_arena_test {
+
 using multiprocessing::shm::PrivateArena;
 using multiprocessing::shm::Range;
 using multiprocessing::shm::Segment;
@@ -77,3 +79,5 @@ TEST_CASE("a full arena throws and stays usable", "[private_arena]") {
   CHECK(arena.allocate(kMegabyte).size == kMegabyte);
   CHECK_THROWS_AS(arena.allocate(1), std::bad_alloc);
 }
+
+}  // namespace private_arena_test

@@ -6,6 +6,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace segment_test {
+
 using multiprocessing::shm::Segment;
 using multiprocessing::shm::SegmentHeader;
 namespace os = multiprocessing::os;
@@ -89,3 +91,5 @@ TEST_CASE("discarded ranges read as zeros", "[segment]") {
   segment.discard({8192, 8192});
   CHECK(*segment.at<int>(8192) == 0);
 }
+
+}  // namespace segment_test

@@ -2,7 +2,13 @@
 
 #include <multiprocessing/sync/adaptive_spin.hpp>
 
+#include <sched.h>
+
+#include <atomic>
+#include <thread>
+
 #include "../support/catch.hpp"
+#include "../support/helpers.hpp"
 
 using multiprocessing::sync::AdaptiveSpin;
 
@@ -28,4 +34,20 @@ TEST_CASE("spins in vain get shorter, spins that pay off longer", "[adaptive_spi
   for (int i = 0; i < 20; ++i) fewest = std::min(fewest, looks_in_vain());
   for (int i = 0; i < 10; ++i) CHECK(spin([] { return true; }));
   CHECK(looks_in_vain() > fewest);
+}
+
+TEST_CASE("a spin lets another run at once where it has run before", "[adaptive_spin]") {
+  support::RawChild child([] {  // on one processor
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(::sched_getcpu()), &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+    std::atomic<bool> is_done{false};
+    std::thread other([&] { is_done = true; });
+    AdaptiveSpin spin;
+    while (!spin([&] { return is_done.load(); }, ::sched_getcpu())) {
+    }
+    other.join();
+  });
+  CHECK(child.wait() == 0);
 }

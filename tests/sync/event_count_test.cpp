@@ -11,6 +11,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace event_count_test {
+
 using namespace multiprocessing::sync;
 using multiprocessing::base::Deadline;
 namespace shm = multiprocessing::shm;
@@ -208,3 +210,5 @@ TEST_CASE("what happened before the peer died counts", "[event_count]") {
   peer.wait();
   CHECK(wait_for_value(*shared.operator->(), 1, Deadline::never(), &shared->peer) == Waited::Ready);
 }
+
+}  // namespace event_count_test

@@ -8,6 +8,8 @@
 #include "../support/helpers.hpp"
 #include "../support/in_shared_memory.hpp"
 
+namespace park_test {
+
 using namespace multiprocessing::sync;
 using multiprocessing::base::Deadline;
 using multiprocessing::shm::LifeLock;
@@ -78,3 +80,5 @@ TEST_CASE("a peer whose life lock is another's by now is dead", "[park]") {
   CHECK(life.try_hold());
   CHECK_FALSE(park({&stage->word, 0}, {&peer, 1}, Deadline::never()));
 }
+
+}  // namespace park_test

@@ -11,6 +11,8 @@
 #include "../support/helpers.hpp"
 #include "../support/in_shared_memory.hpp"
 
+namespace reclaiming_counter_test {
+
 using multiprocessing::base::Deadline;
 using multiprocessing::sync::ReclaimingCounter;
 namespace shm = multiprocessing::shm;
@@ -115,3 +117,5 @@ TEST_CASE("sleepers at two counters learn of one death, also when the place is t
   CHECK(at_second.wait() == 0);
   end.tell();
 }
+
+}  // namespace reclaiming_counter_test

@@ -8,6 +8,8 @@
 #include "../support/helpers.hpp"
 #include "../support/in_shared_memory.hpp"
 
+namespace wait_queue_test {
+
 using namespace multiprocessing::sync;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -95,3 +97,5 @@ TEST_CASE("between threads every notification finds its sleeper", "[wait_queue][
   for (auto& thread : threads) thread.join();
   CHECK(items == 0);
 }
+
+}  // namespace wait_queue_test

@@ -14,6 +14,7 @@
 #include <multiprocessing/launch/exit_status.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/shm/heap.hpp>
 
 namespace multiprocessing::launch {
 
@@ -87,7 +88,9 @@ class Child {
   std::optional<ExitStatus> poll_locked() {
     if (!status_) {
       auto const end = os::reap_child(pidfd_, pid_);
-      if (end.state != os::ChildEnd::State::Running) status_ = ExitStatus::from(end);
+      if (end.state == os::ChildEnd::State::Running) return status_;
+      status_ = ExitStatus::from(end);
+      shm::Heap::note_death();
     }
     return status_;
   }

@@ -23,6 +23,7 @@
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
@@ -160,6 +161,7 @@ NurseryHandle start_nursery(std::shared_ptr<Identity> who, std::size_t children,
   os::LifeLine life = os::create_life_line();
   pid_t const owner = os::this_pid();
   auto const nursery_main = [&] {
+    channel::keep_only({});
     nursery_detail::start_from_clean_slate();
     // A service manager may ask the owner's whole group to end. The owner answers; its end is seen.
     os::ignore_signal(SIGTERM);

@@ -17,6 +17,7 @@
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
@@ -28,8 +29,13 @@ namespace multiprocessing::launch {
 /// Threads: safe, but for name and daemon flag before the start.
 class ProcessRecord {
  public:
-  ProcessRecord(std::shared_ptr<Identity> who, std::function<void()> target)
-      : who_(std::move(who)), creator_(this_incarnation()), target_(std::move(target)) {}
+  /// `handed`: the ends of pipes that the target has.
+  ProcessRecord(std::shared_ptr<Identity> who, std::function<void()> target,
+                channel::Heirlooms handed = {})
+      : who_(std::move(who)),
+        creator_(this_incarnation()),
+        handed_(std::move(handed)),
+        target_(std::move(target)) {}
 
   /// The process that asks about itself.
   static std::shared_ptr<ProcessRecord> of_this_process() {
@@ -54,6 +60,7 @@ class ProcessRecord {
       throw std::logic_error("Process.start: cannot start " + who_->name + " twice");
     }
     auto const body = [this] {
+      channel::keep_only(handed_);
       target_();
       return 0;
     };
@@ -161,6 +168,7 @@ class ProcessRecord {
   // constant after construction
   std::shared_ptr<Identity> const who_;
   Incarnation const creator_;
+  channel::Heirlooms const handed_;
 
   std::mutex mutex_;
   std::atomic<Phase> phase_{Phase::Initial};  // written under mutex_

@@ -1,62 +1,69 @@
 // SPDX-License-Identifier: BSL-1.0
 // An arena that many processes allocate from: blocks of shared memory that live as long as any
-// living process holds them.
+// living process holds them, the block that they belong to exists, or a message refers to them.
 //
-//   SegmentHeader, Header       guard, frontiers, heads of the free lists
+//   Header                      guard, frontiers, heads of the free lists
 //   Participant[kParticipants]  the processes
-//   Block[kBlocks]              offset, class and state of every block ever made
+//   Block[kBlocks]              state, owner .. of every block ever made
 //   row[kParticipants]          a bit a block: "this participant holds it"; written by it alone
 //   small | large               the blocks: small ones share pages, large ones have their own
 //
-// What is true stands in Block::state and in the rows, each changed by one store. All else follows
-// from it: after the death of somebody who held the guard, the next one rebuilds the free lists and
-// the frontiers. A block that no living participant holds is garbage, whatever step its last holder
-// was killed at, and whoever buries that holder frees it.
+//   a queue's block <--owner-- a message's block --references--> a lock's block
+//
+// What is true stands in Block::state, owner and is_envelope, in the list that an envelope begins
+// with, and in the rows, each changed by one store. All else follows from it: after the death of
+// somebody who held the guard, the next one rebuilds lists, frontiers and counts. A block that
+// nothing keeps is garbage, whatever step the last one to keep it was killed at, and whoever buries
+// that one frees it.
+//
+// Who looks for garbage reads the owner before the rows, and bits of a row vanish under the guard
+// only. So give() and adopt() need no guard: at each moment one of the two is there to be seen.
 //
 // Failure   killed in allocate: the block is free, or held by the dead and freed with its burial.
 //           killed in release: the same. killed in a burial: the next burial begins anew.
 #pragma once
 
 #include <algorithm>
-#include <array>
 #include <atomic>
+#include <bit>
+#include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <mutex>
+#include <exception>
 #include <new>
+#include <span>
 #include <type_traits>
 
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
+#include <multiprocessing/shm/arena_layout.hpp>
+#include <multiprocessing/shm/blocks.hpp>
+#include <multiprocessing/shm/holds.hpp>
 #include <multiprocessing/shm/participants.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/shm/size_class.hpp>
 
 namespace multiprocessing::shm {
 
-/// Of a participant or of a block, in the tables of its arena.
-using Number = std::uint32_t;
-
 /// Threads and processes: all members safe. Fork: see claim() and enter().
 /// Peer death: nothing is lost but what the dead alone held, and that is freed.
 class Arena {
  public:
-  static constexpr Number kParticipants = 4096;
-  static constexpr Number kBlocks = Number{1} << 20;
-  static constexpr Number kNobody = UINT32_MAX;
+  static constexpr Number kParticipants = ArenaLayout::kParticipants;
+  static constexpr Number kBlocks = ArenaLayout::kBlocks;
+  static constexpr Number kNobody = ArenaLayout::kNobody;
 
   /// REQUIRES: whoever enters an arena does not destroy it as long as the thread lives that
   /// entered. Reserves addresses for `wanted` bytes, or less where a limit forbids so many. Throws:
   /// std::system_error, std::bad_alloc.
   Arena(char const* label, std::uint64_t wanted)
-      : segment_(label, wanted, kSmallest),
-        small_begin_(kRows + std::uint64_t{kParticipants} * kRowSize),
-        large_begin_(round_up(small_begin_ + (segment_.size() - small_begin_) / 8, kPage)) {
-    segment_.commit({kHeader, round_up(sizeof(Header), kPage)});
-    auto* const header = new (segment_.data(kHeader)) Header;
-    header->small_frontier = small_begin_;
-    header->large_frontier = large_begin_;
-  }
+      : segment_(label, wanted, ArenaLayout::kSmallest),
+        header_(make_header(segment_)),
+        blocks_(segment_, header_.blocks),
+        holds_(segment_) {}
+  Arena(Arena const&) = delete;
+  Arena& operator=(Arena const&) = delete;
+
+  // Participants.
 
   /// A place for a process that is about to be forked by participant `parent`, whose holds it
   /// inherits; kNobody as `parent` for none. kNobody: there is no room; from then on nothing is
@@ -65,12 +72,12 @@ class Arena {
     Guarded const guarded(*this);
     try {
       Number const child = free_place();
-      clear_row(child);  // somebody may have been killed here, before the place was claimed
-      copy_row(parent, child);
+      holds_.clear(child);  // somebody may have been killed here, before the place was claimed
+      if (parent != kNobody) holds_.copy(parent, child, blocks_.count());
       participant(child).claim();
       return child;
     } catch (std::exception const&) {
-      header().is_immortal = true;
+      header_.is_immortal = true;
       return kNobody;
     }
   }
@@ -80,53 +87,14 @@ class Arena {
   bool enter(Number me, std::uint32_t generation) { return participant(me).enter(generation); }
 
   Participant& participant(Number number) noexcept {
-    return segment_.at<Participant>(kTable)[number];
+    return segment_.at<Participant>(ArenaLayout::kTable)[number];
   }
-  Number participants() const noexcept { return header().participants.load(); }
+  Number participants() const noexcept { return header_.participants.load(); }
 
   /// Whether the process that had `number` when the place was of `generation` has ended.
   bool is_dead(Number number, std::uint32_t generation) {
     auto& who = participant(number);
     return who.generation() != generation || who.is_free() || who.is_dead();
-  }
-
-  /// A block of at least `size` bytes, all zero, aligned to a cache line, held by `me`.
-  /// Throws: std::bad_alloc when the machine or the arena is full.
-  Number allocate(Number me, std::uint64_t size) {
-    if (size > segment_.size()) throw std::bad_alloc();
-    try {
-      return try_allocate(me, size);
-    } catch (std::bad_alloc const&) {
-      bury_the_dead();  // perhaps they have what is missing
-      return try_allocate(me, size);
-    }
-  }
-
-  std::byte* data(Number block) const noexcept { return segment_.data(blocks()[block].offset); }
-
-  /// Names what is in the block now, in all processes; never 0, and never again.
-  std::uint64_t id(Number block) const noexcept {
-    return std::uint64_t{blocks()[block].uses} << 32 | block;
-  }
-  /// Whether what `id` named still lives.
-  bool exists(std::uint64_t id) const noexcept {
-    auto const number = static_cast<Number>(id);
-    return number < header().blocks && this->id(number) == id &&
-           blocks()[number].state == Block::State::Used;
-  }
-
-  /// `me` does not hold the block any more. Frees it when nobody else does.
-  void release(Number me, Number block) {
-    if (me == kNobody) return;
-    row(me)[block / 64].fetch_and(~bit(block));
-    Guarded const guarded(*this);
-    if (header().is_immortal) return;
-    for (Number other = 0; other < header().participants; ++other) {
-      if (participant(other).is_free() || !holds(other, block)) continue;
-      if (!participant(other).is_dead()) return;
-      bury(other);
-    }
-    free_block(block);
   }
 
   /// Frees what only dead processes held.
@@ -135,296 +103,356 @@ class Arena {
     bury_all_dead();
   }
 
+  // Blocks.
+
+  /// A block of at least `size` bytes, aligned to a cache line, held by `me`.
+  /// Throws: std::bad_alloc when the machine or the arena is full.
+  Number allocate(Number me, std::uint64_t size, Content content = Content::Zeros) {
+    if (size > segment_.size()) throw std::bad_alloc();
+    try {
+      return try_allocate(me, size, content);
+    } catch (std::bad_alloc const&) {
+      bury_the_dead();  // perhaps they have what is missing
+      trim();
+      return try_allocate(me, size, content);
+    }
+  }
+
+  std::byte* data(Number block) const noexcept { return blocks_.data(block); }
+
+  /// What can be used of the block; more than was asked for.
+  std::uint64_t size(Number block) const noexcept { return blocks_.size(block); }
+
+  /// Names what is in the block now, in all processes; never 0, and not again for the next four
+  /// billion uses of the block.
+  std::uint64_t id(Number block) const noexcept { return blocks_.id(block); }
+  /// Whether what `id` named still lives.
+  bool exists(std::uint64_t id) const noexcept { return blocks_.exists(id); }
+  /// Of what an id names.
+  static constexpr Number block_of(std::uint64_t id) noexcept { return static_cast<Number>(id); }
+
+  /// Gives memory that free blocks keep, so that the next ones need not wait for it, to the system.
+  void trim() {
+    Guarded const guarded(*this);
+    blocks_.discard_warm();
+  }
+
   /// Blocks in use, also those that only dead processes hold. For diagnosis.
   Number used_blocks() {
     Guarded const guarded(*this);
-    return static_cast<Number>(
-        std::count_if(blocks(), blocks() + header().blocks.load(),
-                      [](Block const& block) { return block.state == Block::State::Used; }));
+    Number used = 0;
+    for (Number block = 0; block < blocks_.count(); ++block) used += blocks_.is_used(block) ? 1 : 0;
+    return used;
+  }
+  /// Bytes of memory that it has from the system. For diagnosis.
+  std::uint64_t memory() const { return os::allocated_size(segment_.fd()); }
+
+  // Who holds a block. A hold keeps the block; each participant has one or none.
+
+  /// REQUIRES, here and in adopt(): the block can not be freed meanwhile, because it is held, owned
+  /// or referred to. Throws: std::bad_alloc.
+  void hold(Number me, Number block) {
+    if (me == kNobody || holds_.try_add(me, block)) return;
+    Guarded const guarded(*this);
+    holds_.add(me, block);
   }
 
-  /// A table that all participants find without asking, for one type of entries, whoever the user
-  /// is; it only grows.
+  /// `me` does not hold the block any more. Frees it when nothing else keeps it.
+  void release(Number me, Number block) {
+    if (me == kNobody) return;
+    Guarded const guarded(*this);
+    holds_.remove(me, block);
+    free_unless_kept(block);
+  }
+
+  /// Complexity: a load.
+  bool holds(Number who, Number block) const noexcept { return holds_.holds(who, block); }
+
+  /// Calls `visit(number)` for each participant that holds the block and is not known to be dead.
+  /// Those who come or go meanwhile may be visited or not.
+  template <class Visit>
+  void for_each_holder(Number block, Visit const& visit) {
+    for (Number who = 0; who < participants(); ++who) {
+      if (participant(who).is_free() || !holds(who, block) || participant(who).is_dead()) continue;
+      visit(who);
+    }
+  }
+
+  // What a block belongs to. It keeps the block, held or not.
+
+  /// The block lives as long as what the id `owner` names, also when nobody holds it. When that has
+  /// gone by then, this does nothing. REQUIRES: the caller holds the block, and no chain of owners
+  /// leads back to it. Complexity: two stores.
+  void give(Number block, std::uint64_t owner) noexcept {
+    if (!exists(owner)) return;
+    // The mark first: without it nobody looks for what the owner owns. On another block that has
+    // come in its place meanwhile it does no harm.
+    auto& mark = blocks_[block_of(owner)].owns;
+    if (!mark) mark = true;
+    blocks_[block].owner = owner;
+  }
+
+  /// It belongs to nobody any more. Frees it when nothing else keeps it.
+  void disown(Number block) {
+    blocks_[block].owner = 0;
+    Guarded const guarded(*this);
+    free_unless_kept(block);
+  }
+
+  /// It belongs to nobody any more, and is held by `me` before that. Throws: std::bad_alloc.
+  void adopt(Number me, Number block) {
+    hold(me, block);
+    blocks_[block].owner = 0;
+  }
+
+  /// An id; 0 when it belongs to nobody, or what it belonged to has gone.
+  std::uint64_t owner_of(Number block) const noexcept {
+    auto const owner = blocks_[block].owner.load();
+    return exists(owner) ? owner : 0;
+  }
+
+  // What a block refers to. An envelope is the block of a message in which other blocks are named;
+  // it keeps them as long as it exists.
+
+  /// How many bytes the list of references takes, in front of the message.
+  static constexpr std::uint64_t references_size(std::uint64_t count) noexcept {
+    return round_up((count + 1) * sizeof(Number), base::kCacheLine);
+  }
+
+  /// Makes the block an envelope: writes the list of references, and counts them. REQUIRES: the
+  /// caller holds it and all targets; the first references_size() bytes are free for the list, and
+  /// stay as they are; the block is none yet.
+  void refer(Number envelope, std::span<Number const> targets) {
+    auto* const list = reinterpret_cast<Number*>(data(envelope));
+    Guarded const guarded(*this);
+    list[0] = static_cast<Number>(targets.size());
+    std::copy(targets.begin(), targets.end(), list + 1);
+    blocks_[envelope].is_envelope = true;
+    for (Number const target : targets) ++blocks_[target].references;
+  }
+
+  /// The blocks that it refers to. REQUIRES: the caller holds it.
+  std::span<Number const> references_of(Number envelope) const noexcept {
+    if (!blocks_[envelope].is_envelope) return {};
+    auto const* const list = reinterpret_cast<Number const*>(data(envelope));
+    return {list + 1, std::min<std::uint64_t>(list[0], size(envelope) / sizeof(Number) - 1)};
+  }
+
+  /// Whether a message refers to the block.
+  bool is_referenced(Number block) const noexcept { return blocks_[block].references != 0; }
+
+  // Blocks that something outside the arena belongs to, see Vault.
+
+  /// Something there belongs to the block, or does not any more. REQUIRES: the caller holds it.
+  void mark_vaulted(Number block) noexcept { blocks_[block].is_vaulted = true; }
+  void unmark_vaulted(Number block) noexcept { blocks_[block].is_vaulted = false; }
+  /// Whether what `id` named lives and is marked.
+  bool is_vaulted(std::uint64_t id) const noexcept {
+    return exists(id) && blocks_[block_of(id)].is_vaulted;
+  }
+  /// Whether one that was marked has been freed since this was called last.
+  bool take_freed_vaulted() noexcept {
+    return header_.has_freed_vaulted.load() && header_.has_freed_vaulted.exchange(false);
+  }
+  os::RobustMutex& vault_guard() noexcept { return header_.vault_guard; }
+  /// Perhaps. Guarded by that.
+  std::atomic<bool>& vault_has_gaps() noexcept { return header_.vault_has_gaps; }
+
+  // A table that all participants find without asking, for one type of entries, whoever the user
+  // is; it only grows.
+
   template <class Entry>
   Entry& entry(Number index) noexcept {
-    return segment_.at<Entry>(kEntries)[index];
+    return segment_.at<Entry>(ArenaLayout::kEntries)[index];
   }
-  Number entries() const noexcept { return header().entries.load(); }
+  Number entries() const noexcept { return header_.entries.load(); }
 
   /// Makes one more. Throws: std::bad_alloc when the table or the machine is full.
   template <class Entry>
   Number add_entry() {
     static_assert(std::is_trivially_destructible_v<Entry>);
     Guarded const guarded(*this);
-    Number const index = header().entries;
-    if ((index + 1) * sizeof(Entry) > kEntriesSize) throw std::bad_alloc();
-    commit_entry(kEntries, sizeof(Entry), index);
+    Number const index = header_.entries;
+    if ((index + 1) * sizeof(Entry) > ArenaLayout::kEntriesSize) throw std::bad_alloc();
+    ArenaLayout::commit_entry(segment_, ArenaLayout::kEntries, sizeof(Entry), index);
     new (&entry<Entry>(index)) Entry;
-    header().entries = index + 1;
+    header_.entries = index + 1;
     return index;
   }
 
  private:
-  struct Block {
-    enum class State : std::uint32_t { Free, Used };
-
-    Offset offset;
-    std::uint32_t size_class;
-    std::atomic<State> state;
-    Number next;         ///< in the free list
-    std::uint32_t uses;  ///< how often it was allocated
-  };
-
   struct Header {
-    Header() { free_lists.fill(kNobody); }
-
     os::RobustMutex guard;
     std::atomic<Number> participants{0};  // places that exist, used or free
-    std::atomic<Number> blocks{0};        // blocks that exist, used or free
     std::atomic<Number> entries{0};
     std::atomic<bool> is_immortal{false};
-    Offset small_frontier{0};  // where the next new block begins
-    Offset large_frontier{0};
-    Offset small_committed{0};  // below this all has pages
-    std::array<Number, SizeClass::kCount> free_lists;
+    std::atomic<bool> has_freed_vaulted{false};
+    std::atomic<bool> vault_has_gaps{false};
+    os::RobustMutex vault_guard;
+    Blocks::Header blocks;
   };
+  static_assert(ArenaLayout::kHeader + sizeof(Header) <= ArenaLayout::kTable);
 
-  // Pages of 4 to 64 KiB occur. What must not share one is a multiple of the largest apart; what
-  // needs one is rounded to the smallest, and the kernel rounds up where its are larger.
-  static constexpr std::uint64_t kPage = std::uint64_t{64} << 10;
-  static constexpr std::uint64_t kSmallPage = 4096;
-  static constexpr std::uint64_t kRowSize = kBlocks / 8;
-  static constexpr Offset kHeader = 4096;
-  static constexpr Offset kTable = kPage;
-  static constexpr Offset kEntries = kTable + kParticipants * sizeof(Participant);
-  static constexpr std::uint64_t kEntriesSize = std::uint64_t{1} << 20;
-  static constexpr Offset kBlockTable = kEntries + kEntriesSize;
-  static constexpr Offset kRows = round_up(kBlockTable + kBlocks * sizeof(Block), kPage);
-  // Tables, and as much again and more for blocks.
-  static constexpr std::uint64_t kSmallest = std::uint64_t{2} << 30;
-  // Small blocks share pages and keep them; larger ones give their memory back when freed.
-  static constexpr std::uint64_t kLargestSmall = std::uint64_t{32} << 10;
-  // How far ahead tables and small blocks get their pages: few system calls, little waste.
-  static constexpr std::uint64_t kStep = kPage;
-  static_assert(kHeader + sizeof(Header) <= kTable);
-
-  static constexpr bool is_small(SizeClass size_class) noexcept {
-    return size_class.size() <= kLargestSmall;
-  }
-  /// Bytes between this block and the next.
-  static constexpr std::uint64_t extent(SizeClass size_class) noexcept {
-    return is_small(size_class) ? size_class.size() : round_up(size_class.size(), kPage);
-  }
-  static constexpr std::uint64_t bit(Number block) noexcept {
-    return std::uint64_t{1} << (block % 64);
+  static Header& make_header(Segment const& segment) {
+    segment.commit({ArenaLayout::kHeader, round_up(sizeof(Header), ArenaLayout::kSmallPage)});
+    return *new (segment.data(ArenaLayout::kHeader)) Header;
   }
 
   /// Holds the guard; repairs first what the last holder left when it died.
   class Guarded {
    public:
     explicit Guarded(Arena& arena) : arena_(arena) {
-      if (arena.header().guard.lock() == os::Acquired::Recovered) arena.rebuild();
+      if (arena.header_.guard.lock() == os::Acquired::Recovered) arena.rebuild();
     }
     Guarded(Guarded const&) = delete;
     Guarded& operator=(Guarded const&) = delete;
-    ~Guarded() { arena_.header().guard.unlock(); }
+    ~Guarded() { arena_.header_.guard.unlock(); }
 
    private:
     Arena& arena_;
   };
 
-  Header& header() noexcept { return *segment_.at<Header>(kHeader); }
-  Header const& header() const noexcept { return *segment_.at<Header>(kHeader); }
-  Block* blocks() const noexcept { return segment_.at<Block>(kBlockTable); }
-  std::atomic<std::uint64_t>* row(Number participant) const noexcept {
-    return segment_.at<std::atomic<std::uint64_t>>(kRows + std::uint64_t{participant} * kRowSize);
-  }
-
-  bool holds(Number who, Number block) noexcept {
-    return has_row_for(who, block) && (row(who)[block / 64].load() & bit(block)) != 0;
-  }
-  bool has_row_for(Number who, Number block) noexcept {
-    return block / 8 < participant(who).row_pages() * kSmallPage;
-  }
-
-  Number try_allocate(Number me, std::uint64_t size) {
-    auto const size_class = SizeClass::of(size);
-    bool is_used_memory = false;
-    Number const number = take(me, size_class, is_used_memory);
-    auto const& block = blocks()[number];
-    if (is_small(size_class)) {
-      if (is_used_memory) std::memset(segment_.data(block.offset), 0, size_class.size());
-      return number;
-    }
-    try {  // outside of the guard: gigabytes take their time
-      segment_.commit({block.offset, round_up(size, kSmallPage)});
+  Number try_allocate(Number me, std::uint64_t size, Content content) {
+    Number const block = take(me, SizeClass::of(size));
+    try {
+      blocks_.prepare(block, size, content);
     } catch (...) {
-      release(me, number);
+      release(me, block);
       throw;
     }
-    return number;
+    return block;
+  }
+
+  Number take(Number me, SizeClass size_class) {
+    Guarded const guarded(*this);
+    return blocks_.take(size_class, [&](Number block) {
+      if (me != kNobody) holds_.add(me, block);
+    });
   }
 
   // What follows: REQUIRES the guard.
 
-  /// Backs table entries up to `count` with pages, when the one before was the last that had some.
-  void commit_entry(Offset table, std::uint64_t entry_size, Number index) {
-    auto const begin = table + index * entry_size;
-    auto const before = index == 0 ? table : round_up(begin, kStep);
-    auto const end = round_up(begin + entry_size, kStep);
-    if (before < end) segment_.commit({before, end - before});
-  }
-
-  void commit_row(Number who, Number block) {
-    auto& owner = participant(who);
-    while (!has_row_for(who, block)) {
-      auto const begin = std::uint64_t{who} * kRowSize + owner.row_pages() * kSmallPage;
-      segment_.commit({kRows + begin, kSmallPage});
-      owner.add_row_page();
-    }
-  }
-
   Number free_place() {
-    auto& header = this->header();
     bury_all_dead();
-    for (Number number = 0; number < header.participants; ++number) {
+    for (Number number = 0; number < participants(); ++number) {
       if (participant(number).is_free()) return number;
     }
-    Number const number = header.participants;
+    Number const number = participants();
     if (number == kParticipants) throw std::bad_alloc();
-    commit_entry(kTable, sizeof(Participant), number);
+    ArenaLayout::commit_entry(segment_, ArenaLayout::kTable, sizeof(Participant), number);
     new (&participant(number)) Participant;
-    header.participants = number + 1;
+    header_.participants = number + 1;
     return number;
   }
 
-  void copy_row(Number from, Number to) {
-    if (from == kNobody || header().blocks == 0) return;
-    Number const last = header().blocks - 1;
-    for (Number word = 0; word <= last / 64; ++word) {
-      if (!has_row_for(from, word * 64)) break;
-      auto const held = row(from)[word].load();
-      if (held == 0) continue;
-      commit_row(to, word * 64);
-      row(to)[word] = held;
-    }
-  }
-
-  void clear_row(Number who) noexcept {
-    auto const words = participant(who).row_pages() * kSmallPage / 8;
-    for (std::uint64_t word = 0; word < words; ++word) {
-      if (row(who)[word].load() != 0) row(who)[word] = 0;
-    }
-  }
-
   void bury_all_dead() {
-    for (Number number = 0; number < header().participants; ++number) {
+    for (Number number = 0; number < participants(); ++number) {
       auto& who = participant(number);
       if (!who.is_free() && who.is_dead()) bury(number);
     }
   }
 
-  /// Frees what nobody but the dead `who` held, then its place.
+  /// Frees what is kept by nothing once `who` is gone, then its place.
   void bury(Number who) {
-    if (!header().is_immortal) {
-      for (Number first = 0; first < header().blocks; first += 64) {
-        std::uint64_t held = 0;
-        for (Number other = 0; other < header().participants; ++other) {
-          if (other == who || participant(other).is_free() || !has_row_for(other, first)) continue;
-          held |= row(other)[first / 64].load();
-        }
-        auto const end = std::min(first + 64, header().blocks.load());
-        for (Number block = first; block < end; ++block) {
-          if ((held & bit(block)) == 0) free_block(block);
-        }
+    holds_.clear(who);
+    for (Number first = 0; first < blocks_.count(); first += 64) {
+      auto garbage = unkept_of_64(first);
+      if (garbage != 0) garbage &= ~held_of_64(first);
+      for (; garbage != 0; garbage &= garbage - 1) {
+        free(first + static_cast<Number>(std::countr_zero(garbage)));
       }
     }
-    clear_row(who);
     participant(who).free();
   }
 
-  void free_block(Number number) {
-    auto& block = blocks()[number];
-    if (block.state == Block::State::Free) return;
-    auto const size_class = size_class_of(block);
-    if (!is_small(size_class)) segment_.discard({block.offset, extent(size_class)});
-    block.state = Block::State::Free;
-    push(number);
-  }
-
-  void push(Number number) noexcept {
-    auto& head = header().free_lists[blocks()[number].size_class];
-    blocks()[number].next = head;
-    head = number;
-  }
-
-  SizeClass size_class_of(Block const& block) const noexcept {
-    return SizeClass::at(block.size_class);
-  }
-
-  Number take(Number me, SizeClass size_class, bool& is_used_memory) {
-    Guarded const guarded(*this);
-    auto& head = header().free_lists[size_class.index()];
-    is_used_memory = head != kNobody;
-    if (!is_used_memory) push(make_block(size_class));
-    Number const number = head;
-    if (me != kNobody) {
-      commit_row(me, number);
-      row(me)[number / 64].fetch_or(bit(number));
+  std::uint64_t unkept_of_64(Number first) const noexcept {
+    std::uint64_t unkept = 0;
+    auto const end = std::min(first + 64, blocks_.count());
+    for (Number block = first; block < end; ++block) {
+      if (blocks_.is_used(block) && !is_kept(block)) unkept |= Holds::bit(block);
     }
-    auto& block = blocks()[number];
-    head = block.next;
-    ++block.uses;
-    block.state = Block::State::Used;
-    return number;
+    return unkept;
+  }
+  std::uint64_t held_of_64(Number block) noexcept {
+    std::uint64_t held = 0;
+    for (Number who = 0; who < participants(); ++who) {
+      if (!participant(who).is_free()) held |= holds_.of_64(who, block);
+    }
+    return held;
   }
 
-  Number make_block(SizeClass size_class) {
-    auto& header = this->header();
-    bool const small = is_small(size_class);
-    auto& frontier = small ? header.small_frontier : header.large_frontier;
-    auto const size = extent(size_class);
-    auto const room = small ? large_begin_ : segment_.size();
-    Number const number = header.blocks;
-    if (number == kBlocks || size > room - frontier) throw std::bad_alloc();
-    if (small) commit_small(frontier + size);
-    commit_entry(kBlockTable, sizeof(Block), number);
-    auto& block = blocks()[number];
-    block.offset = frontier;
-    block.size_class = size_class.index();
-    block.state = Block::State::Free;
-    header.blocks = number + 1;
-    frontier += size;
-    return number;
+  /// By something else than holds. To be asked before holds are looked at.
+  bool is_kept(Number block) const noexcept {
+    return exists(blocks_[block].owner) || is_referenced(block);
+  }
+  bool is_garbage(Number block) noexcept {
+    return blocks_.is_used(block) && !is_kept(block) &&
+           (held_of_64(block) & Holds::bit(block)) == 0;
   }
 
-  void commit_small(Offset end) {
-    auto& committed = header().small_committed;
-    committed = std::max(committed, small_begin_);
-    if (end <= committed) return;
-    auto const step = round_up(end - committed, kStep);
-    segment_.commit({committed, step});
-    committed += step;
+  /// Buries those of its holders that are dead.
+  void free_unless_kept(Number block) {
+    if (is_kept(block)) return;
+    for (Number who = 0; who < participants(); ++who) {
+      if (participant(who).is_free() || !holds(who, block)) continue;
+      if (!participant(who).is_dead()) return;
+      bury(who);
+    }
+    if (is_garbage(block)) free(block);  // asked anew: the dead may have given it away at last
   }
 
-  /// Everything that follows from the states of blocks and participants, anew.
-  void rebuild() {
-    auto& header = this->header();
-    header.free_lists.fill(kNobody);
-    header.small_frontier = small_begin_;
-    header.large_frontier = large_begin_;
-    for (Number number = 0; number < header.blocks; ++number) {
-      auto const& block = blocks()[number];
-      auto const size_class = size_class_of(block);
-      auto& frontier = is_small(size_class) ? header.small_frontier : header.large_frontier;
-      frontier = std::max(frontier, block.offset + extent(size_class));
-      if (block.state == Block::State::Free) push(number);
+  /// Frees the block, unless it is free, and whatever becomes garbage by that.
+  void free(Number first) noexcept {
+    if (header_.is_immortal) return;
+    Number pending = kNobody;  // free blocks that are in no other list yet
+    auto const mark_free = [&](Number number) {
+      auto& block = blocks_[number];
+      block.state = Block::State::Free;
+      if (block.is_vaulted) header_.has_freed_vaulted = true;  // after it: who looks finds it freed
+      block.next = pending;
+      pending = number;
+    };
+    if (blocks_.is_used(first)) mark_free(first);
+    while (pending != kNobody) {
+      Number const number = pending;
+      auto& block = blocks_[number];
+      pending = block.next;
+      for (Number const target : references_of(number)) {
+        if (target >= blocks_.count()) continue;  // who has written over the list?
+        --blocks_[target].references;
+        if (is_garbage(target)) mark_free(target);
+      }
+      if (block.owns) {
+        for (Number other = 0; other < blocks_.count(); ++other) {
+          if (blocks_[other].owner == id(number) && is_garbage(other)) mark_free(other);
+        }
+      }
+      blocks_.put_back(number);
     }
   }
 
-  Segment segment_;
-  Offset small_begin_;
-  Offset large_begin_;
+  /// Everything that follows from the states of blocks, anew. Readers without the guard see the
+  /// numbers of references change where they were wrong, only.
+  void rebuild() noexcept {
+    header_.has_freed_vaulted = true;  // perhaps
+    blocks_.rebuild();
+    for (Number block = 0; block < blocks_.count(); ++block) blocks_[block].recount = 0;
+    for (Number block = 0; block < blocks_.count(); ++block) {
+      if (!blocks_.is_used(block)) continue;
+      for (Number const target : references_of(block)) {
+        if (target < blocks_.count()) ++blocks_[target].recount;
+      }
+    }
+    for (Number number = 0; number < blocks_.count(); ++number) {
+      auto& block = blocks_[number];
+      if (block.references != block.recount) block.references = block.recount;
+    }
+  }
+
+  Segment const segment_;
+  Header& header_;
+  Blocks blocks_;
+  Holds holds_;
 };
 
 }  // namespace multiprocessing::shm

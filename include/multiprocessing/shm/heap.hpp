@@ -22,12 +22,14 @@
 #include <new>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/stdio.hpp>
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/shm/arena.hpp>
+#include <multiprocessing/shm/vault.hpp>
 
 namespace multiprocessing::shm {
 
@@ -37,17 +39,14 @@ class Heap {
   /// Of this process. Never destroyed: static objects may hold shared ones.
   /// Throws: std::system_error, std::bad_alloc when it can not be made.
   static Heap& instance() {
-    if (auto* const heap = current().load()) return *heap;
-    std::lock_guard const gate(os::fork_gate());  // no fork finds it half made
-    if (auto* const heap = current().load()) return *heap;
-    register_handlers();
-    auto heap = std::make_unique<Heap>();
-    current() = heap.get();
-    return *heap.release();
+    // acquire: pairs with the store in make_instance()
+    if (auto* const heap = current().load(std::memory_order_acquire)) [[likely]]
+      return *heap;
+    return make_instance();
   }
 
   /// REQUIRES: not called by users; instance() makes the only one.
-  Heap() : arena_("multiprocessing-heap", kReservation) {
+  Heap() : arena_("multiprocessing-heap", kReservation), vault_(arena_) {
     Number const me = arena_.claim(Arena::kNobody);
     if (me == Arena::kNobody || !arena_.enter(me, 0)) throw std::bad_alloc();
     me_ = me;
@@ -57,24 +56,112 @@ class Heap {
 
   Arena& arena() noexcept { return arena_; }
 
-  /// This process among the participants; kNobody when there was no room for it.
-  Number me() const noexcept { return me_.load(); }
+  /// Descriptors under way between the processes of this heap.
+  Vault& vault() noexcept { return vault_; }
 
-  Number allocate(std::uint64_t size) {
-    std::lock_guard const lock(mutex_);
-    return arena_.allocate(me(), size);
-  }
-  void release(Number block) noexcept {
+  /// To be called by who has seen the end of a process: a descriptor that it alone had under way is
+  /// closed. Other things of the dead can wait until somebody wants their place.
+  static void note_death() noexcept {
+    auto* const heap = current().load(std::memory_order_acquire);  // as in instance()
+    if (heap == nullptr) return;
     try {
-      std::lock_guard const lock(mutex_);
-      arena_.release(me(), block);
-    } catch (std::exception const&) {  // no memory to look at the dead: a later burial frees it
+      if (heap->vault_.size() == 0) return;
+      heap->arena_.bury_the_dead();
+      heap->vault_.tidy();
+    } catch (std::exception const&) {  // it waits, too
     }
   }
 
+  /// This process among the participants; kNobody when there was no room for it.
+  Number me() const noexcept { return me_.load(); }
+
+  // Leases. This process holds a block as long as it has one or more of them; they are counted
+  // here.
+
+  /// Whether the object at this place does without its memory from now on.
+  using LetGo = bool (*)(std::byte* object);
+
+  /// A block with one lease; `let_go` as in ask_before_release(), or null. Throws: std::bad_alloc.
+  Number allocate(std::uint64_t size, Content content, LetGo let_go) {
+    vault_.tidy();
+    std::lock_guard const lock(mutex_);
+    Number const block = arena_.allocate(me(), size, content);
+    try {
+      account_of(block) = {.leases = 1, .let_go = let_go};
+    } catch (...) {
+      arena_.release(me(), block);
+      throw;
+    }
+    return block;
+  }
+
+  /// One more lease. REQUIRES, here and in adopt(): the block can not be freed meanwhile, because
+  /// it is held, owned or referred to. Throws: std::bad_alloc.
+  void hold(Number block) { add_lease(block, &Arena::hold); }
+  /// The same, and the block belongs to nobody any more.
+  void adopt(Number block) { add_lease(block, &Arena::adopt); }
+
+  /// Asks `let_go` before the last lease goes, about the object at `offset` in the block. When it
+  /// says no, the hold ends with the process. Of several such objects, one that is in front has the
+  /// others in it, and speaks for them. REQUIRES: a lease of the block.
+  void ask_before_release(Number block, LetGo let_go, std::uint32_t offset) {
+    std::lock_guard const lock(mutex_);
+    auto& account = account_of(block);
+    if (account.let_go == nullptr || offset < account.offset) {
+      account.let_go = let_go;
+      account.offset = offset;
+    }
+  }
+
+  /// One lease less.
+  void release(Number block) noexcept {
+    try {
+      drop_lease(block);
+    } catch (std::exception const&) {  // the hold ends with the process, or with a later burial
+    }
+    vault_.tidy();
+  }
+
  private:
+  [[gnu::noinline]] static Heap& make_instance() {
+    std::lock_guard const gate(os::fork_gate());  // no fork finds it half made
+    if (auto* const heap = current().load()) return *heap;
+    register_handlers();
+    auto heap = std::make_unique<Heap>();
+    current() = heap.get();
+    return *heap.release();
+  }
+
+  /// What this process has of a block.
+  struct Account {
+    std::uint32_t leases = 0;
+    std::uint32_t offset = 0;
+    LetGo let_go = nullptr;
+  };
+
   // More than any machine has, and little beside the 128 TiB that a process may address.
   static constexpr std::uint64_t kReservation = std::uint64_t{1} << 40;
+
+  /// REQUIRES: mutex_.
+  Account& account_of(Number block) {
+    if (block >= accounts_.size()) accounts_.resize(std::size_t{block} + 1);
+    return accounts_[block];
+  }
+
+  void drop_lease(Number block) {
+    std::lock_guard const lock(mutex_);
+    auto& account = account_of(block);
+    if (--account.leases > 0) return;
+    if (account.let_go != nullptr && !account.let_go(arena_.data(block) + account.offset)) return;
+    account.let_go = nullptr;
+    arena_.release(me(), block);
+  }
+  void add_lease(Number block, void (Arena::*keep)(Number me, Number block)) {
+    std::lock_guard const lock(mutex_);
+    auto& account = account_of(block);
+    (arena_.*keep)(me(), block);
+    ++account.leases;
+  }
 
   static std::atomic<Heap*>& current() noexcept {
     static std::atomic<Heap*> heap{nullptr};
@@ -135,35 +222,45 @@ class Heap {
   }
 
   Arena arena_;
+  Vault vault_;
   std::mutex mutex_;
+  std::vector<Account> accounts_;  // by block; guarded by mutex_
   std::atomic<Number> me_{Arena::kNobody};
 };
 
-/// One process's hold of one block.
+/// A block that can not be freed meanwhile, because somebody holds, owns or refers to it.
+struct InUse {
+  Number block;
+};
+/// The same; it belongs to nobody any more once there is a lease of it.
+struct Adopted {
+  Number block;
+};
+
+/// Keeps one block in this process. Its copies in forked children keep it there.
 class Lease {
  public:
-  /// Whether the object at this place does without its memory from now on.
-  using LetGo = bool (*)(std::byte* object);
-
-  /// `let_go` is asked in the end; when it says no, the hold ends with the process. null: yes.
-  Lease(std::uint64_t size, LetGo let_go)
-      : heap_(&Heap::instance()), block_(heap_->allocate(size)), let_go_(let_go) {}
+  /// Throws, here and below: std::bad_alloc, std::system_error when there is no heap yet.
+  explicit Lease(std::uint64_t size, Content content = Content::Zeros, Heap::LetGo let_go = nullptr)
+      : heap_(&Heap::instance()), block_(heap_->allocate(size, content, let_go)) {}
+  explicit Lease(InUse other) : heap_(&Heap::instance()), block_(other.block) {
+    heap_->hold(block_);
+  }
+  explicit Lease(Adopted other) : heap_(&Heap::instance()), block_(other.block) {
+    heap_->adopt(block_);
+  }
   Lease(Lease const&) = delete;
   Lease& operator=(Lease const&) = delete;
-  ~Lease() {
-    try {
-      if (let_go_ == nullptr || let_go_(data())) heap_->release(block_);
-    } catch (std::exception const&) {  // the hold ends with the process
-    }
-  }
+  ~Lease() { heap_->release(block_); }
 
+  Number block() const noexcept { return block_; }
   std::byte* data() const noexcept { return heap_->arena().data(block_); }
+  std::uint64_t size() const noexcept { return heap_->arena().size(block_); }
   std::uint64_t id() const noexcept { return heap_->arena().id(block_); }
 
  private:
   Heap* heap_;
   Number block_;
-  LetGo let_go_;
 };
 
 /// A handle of a T in shared memory: copies are the same object, in all processes that inherit one.
@@ -178,8 +275,15 @@ class Shared {
   static Shared make(std::uint64_t extra, Arguments&&... arguments) {
     static_assert(alignof(T) <= base::kCacheLine,
                   "multiprocessing: shared memory aligns to cache lines, this type wants more");
-    auto lease = std::make_shared<Lease const>(sizeof(T) + extra, let_go());
+    auto lease = std::make_shared<Lease const>(sizeof(T) + extra, Content::Zeros, let_go());
     auto* const object = new (lease->data()) T(std::forward<Arguments>(arguments)...);
+    return Shared(std::move(lease), object);
+  }
+
+  /// A handle of an object that is there already. REQUIRES: a T lies at `offset` in the block.
+  static Shared at(std::shared_ptr<Lease const> lease, std::uint32_t offset) {
+    if (let_go() != nullptr) Heap::instance().ask_before_release(lease->block(), let_go(), offset);
+    auto* const object = std::launder(reinterpret_cast<T*>(lease->data() + offset));
     return Shared(std::move(lease), object);
   }
 
@@ -198,6 +302,12 @@ class Shared {
   /// Names what make() made, in all processes and for good; never 0.
   std::uint64_t id() const noexcept { return lease_->id(); }
 
+  /// What keeps the object, and where in its block the object lies.
+  std::shared_ptr<Lease const> const& lease() const noexcept { return lease_; }
+  std::uint32_t offset() const noexcept {
+    return static_cast<std::uint32_t>(reinterpret_cast<std::byte*>(object_) - lease_->data());
+  }
+
   /// Whether both are the same object.
   friend bool operator==(Shared const& a, Shared const& b) noexcept {
     return a.object_ == b.object_;
@@ -207,7 +317,7 @@ class Shared {
   template <class>
   friend class Shared;
 
-  static Lease::LetGo let_go() noexcept {
+  static constexpr Heap::LetGo let_go() noexcept {
     if constexpr (requires(T & object) { object.let_go(); }) {
       return [](std::byte* object) { return std::launder(reinterpret_cast<T*>(object))->let_go(); };
     } else {

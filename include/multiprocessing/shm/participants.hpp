@@ -77,7 +77,7 @@ class alignas(base::kCacheLine) Participant {
   LifeLock& life() noexcept { return life_; }
 
   /// Pages that back this participant's row of holds; they stay when the place is freed.
-  std::uint32_t row_pages() const noexcept { return row_pages_; }
+  std::uint32_t row_pages() const noexcept { return row_pages_.load(); }
   void add_row_page() noexcept { ++row_pages_; }
 
  private:
@@ -95,8 +95,8 @@ class alignas(base::kCacheLine) Participant {
 
   LifeLock life_;
   std::atomic<std::uint32_t> word_{word(0, State::Free)};
-  std::atomic<pid_t> pid_{0};    // 0: not known yet
-  std::uint32_t row_pages_ = 0;  // guarded by the arena
+  std::atomic<pid_t> pid_{0};                // 0: not known yet
+  std::atomic<std::uint32_t> row_pages_{0};  // changed under the arena's guard
   std::atomic<std::uint64_t> seen_at_{0};
 };
 static_assert(sizeof(Participant) == base::kCacheLine);

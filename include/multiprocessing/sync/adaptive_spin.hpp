@@ -15,7 +15,8 @@ namespace multiprocessing::sync {
 /// next one, a spin in vain halves it. Two who hand each other turns would never leave the state in
 /// which both sleep, because neither is awake by the time the other's short spin is over: so every
 /// now and then one spin in a row of vain ones is long.
-/// After some microseconds a spin lets others run: the waited-for process may be one of them.
+/// After some microseconds a spin lets others run: the waited-for process may be one of them. At
+/// once when that is known.
 /// Threads: external synchronization.
 class AdaptiveSpin {
  public:
@@ -25,14 +26,19 @@ class AdaptiveSpin {
     return spin;
   }
 
-  /// Whether `ready()` became true while spinning.
+  static constexpr int kAnywhere = -1;
+
+  /// Whether `ready()` became true while spinning. `processor`: the number of the one on which
+  /// whoever is waited for has run last.
   template <class Ready>
-  bool operator()(Ready const& ready) {
+  bool operator()(Ready const& ready, int processor = kAnywhere) {
     auto const begin = base::Deadline::Clock::now();
     bool const is_trial = failures_ % kFailuresATrial == kFailuresATrial - 1;
     auto const budget = is_trial ? longest_ : budget_;
+    bool const is_in_its_way = processor != kAnywhere && processor == os::this_processor();
+    auto const before_yielding = is_in_its_way ? Duration{} : kBeforeYielding;
     for (Duration spent{}; spent < budget; spent = base::Deadline::Clock::now() - begin) {
-      if (spent > kBeforeYielding) os::yield_processor();
+      if (spent >= before_yielding) os::yield_processor();
       for (int i = 0; i < kRelaxesBetweenLooksAtTheClock; ++i) {
         if (ready()) {
           budget_ = std::min(2 * budget, longest_);

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// A seat for every thread that waits for others by name: who waits for what, and does it live.
+// A seat for every thread that others have to know: what it waits for, what it is inside, and
+// whether it lives.
 //
-//   seat = [ life | told | object | ticket ]     in a table that all processes of the family share
+//   seat = [ life | told | object | ticket | inside ]   in a table that all processes of the family
+//   share
 //
-// A thread takes a seat at its first wait and keeps it: its life lock is held until the thread
-// ends, however it ends, and then the seat is another's. To wait is to write ticket and object; to
-// be told is one step of a WaitWord. Nobody keeps a list, so there is none that a death could
-// break.
+// A thread takes a seat when it first needs one and keeps it: its life lock is held until the
+// thread ends, however it ends, and then the seat is another's. To wait is to write ticket and
+// object; to be told is one step of a WaitWord. Nobody keeps a list, so there is none that a death
+// could break.
 #pragma once
 
 #include <atomic>
@@ -14,6 +16,7 @@
 #include <new>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/os/membarrier.hpp>
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/shm/arena.hpp>
 #include <multiprocessing/shm/heap.hpp>
@@ -22,12 +25,33 @@
 
 namespace multiprocessing::sync {
 
+/// Names one of the locks in a block of the arena, for good.
+struct LockName {
+  std::uint64_t value = 0;
+
+  /// `block`: what Shared::id() says; `index`: among the locks in it, below kMostInABlock.
+  static constexpr LockName of(std::uint64_t block, std::uint32_t index) noexcept {
+    return {block | std::uint64_t{index} << kShift};
+  }
+  constexpr std::uint64_t block() const noexcept { return value & ~kMask; }
+
+  static constexpr std::uint32_t kMostInABlock = 16;
+
+ private:
+  static_assert(shm::Arena::kBlocks <= 1U << 28, "the number of a block leaves these bits free");
+  static constexpr unsigned kShift = 28;
+  static constexpr std::uint64_t kMask = std::uint64_t{kMostInABlock - 1} << kShift;
+};
+
 /// Lives inside an arena. `object` is written by the thread that sits here, last of all.
 struct alignas(base::kCacheLine) Seat {
   shm::LifeLock life;
   WaitWord told;
   std::atomic<std::uint64_t> object{0};  ///< Shared::id() of what the thread waits for; 0: nothing
   std::atomic<std::uint64_t> ticket{0};
+  /// LockName of the BiasedLock that the thread has entered without taking it; 0: none. Written by
+  /// the thread alone, and often: so it has a line of its own.
+  alignas(base::kCacheLine) std::atomic<std::uint64_t> inside{0};
 
   /// REQUIRES: the calling thread's. Until stand(), others find it by `object`.
   void sit(std::uint64_t awaited, std::uint64_t number) noexcept {
@@ -38,7 +62,7 @@ struct alignas(base::kCacheLine) Seat {
   }
   void stand() noexcept { object = 0; }
 };
-static_assert(sizeof(Seat) == base::kCacheLine);
+static_assert(sizeof(Seat) == 2 * base::kCacheLine);
 
 /// Calls `visit(seat)` for all who wait for `object`, and for the dead who did.
 template <class Visit>
@@ -50,11 +74,13 @@ void for_each_seat(shm::Arena& arena, std::uint64_t object, Visit const& visit) 
 }
 
 namespace seats_detail {
-/// Whether who died here waited for something that still lives: its seat is the evidence, until
-/// those have seen it that wait for the same.
+/// Whether who died here waited for something that still lives, or was inside it: its seat is the
+/// evidence, until those have seen it that have to do with the same.
 inline bool is_evidence(shm::Arena const& arena, Seat const& seat) noexcept {
   auto const object = seat.object.load();
-  return object != 0 && arena.exists(object);
+  auto const inside = LockName{seat.inside.load()};
+  return (object != 0 && arena.exists(object)) ||
+         (inside.value != 0 && arena.exists(inside.block()));
 }
 }  // namespace seats_detail
 
@@ -66,17 +92,30 @@ inline void clear_evidence(shm::Arena& arena, std::uint64_t object) {
   });
 }
 
-/// Of the calling thread. Throws: std::bad_alloc when 16384 threads have one, or have died waiting
+/// A thread and its seat.
+struct Seated {
+  Seat* seat = nullptr;
+  shm::Number number = 0;        ///< of the seat
+  unsigned fork_generation = 0;  ///< a forked child has not inherited the life lock
+  bool hears_barriers = false;   ///< os::barrier_everywhere() reaches this thread
+};
+
+namespace seats_detail {
+Seated sit_down();
+}  // namespace seats_detail
+
+/// The calling thread. Throws: std::bad_alloc when 16384 threads have a seat, or have died waiting
 /// for objects that nobody has used since.
-inline Seat& this_threads_seat() {
-  struct Cached {
-    Seat* seat;
-    unsigned fork_generation;  // a forked child has not inherited the life lock
-  };
-  static thread_local constinit Cached cached{nullptr, 0};
-  if (cached.seat != nullptr && cached.fork_generation == os::fork_generation()) {
-    return *cached.seat;
+inline Seated const& this_thread_seated() {
+  static thread_local constinit Seated cached;
+  if (cached.seat == nullptr || cached.fork_generation != os::fork_generation()) [[unlikely]] {
+    cached = seats_detail::sit_down();
   }
+  return cached;
+}
+inline Seat& this_threads_seat() { return *this_thread_seated().seat; }
+
+inline Seated seats_detail::sit_down() {
   auto& arena = shm::Heap::instance().arena();
   for (shm::Number number = 0;; ++number) {
     if (number == arena.entries()) number = arena.add_entry<Seat>();
@@ -87,8 +126,9 @@ inline Seat& this_threads_seat() {
       continue;
     }
     seat.stand();  // who had it may have died waiting
-    cached = {&seat, os::fork_generation()};
-    return seat;
+    seat.inside = 0;
+    os::count_forks();
+    return {&seat, number, os::fork_generation(), os::join_barriers()};
   }
 }
 

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: BSL-1.0
+// Descriptors on their way between the processes of a heap. The kernel alone holds them: a sender
+// may exit at once, and who receives may not be born yet.
+//
+//   put(block, fd) --> [ block, fd | block, fd | .. ] --> take(block)
+//
+// Each belongs to a block of the arena, and is wanted until it is taken, as long as that exists: so
+// a message refers to a descriptor as it does to any shared object. A socket gives up its oldest
+// only; the others are looked at where they are.
+//
+// An unwanted one behind others is in a gap. Who puts or takes next closes gaps: it moves those in
+// front to the end, through descriptors of its own for a moment, so no process may be forked
+// meanwhile. Files are kept apart, and their gaps left until they are in front: who closes any
+// descriptor of a file loses its record locks there, and nobody waits for the end of a file.
+//
+// Failure   killed in put: the block is freed when the dead is buried, and then nobody wants it.
+//           killed in take: it was taken, or not. killed when it moved one: that is there twice,
+//           and the second is unwanted once the first is taken.
+#pragma once
+
+#include <cerrno>
+#include <cstddef>
+#include <exception>
+#include <mutex>
+
+#include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/fd_queue.hpp>
+#include <multiprocessing/os/fork_gate.hpp>
+#include <multiprocessing/os/robust_mutex.hpp>
+#include <multiprocessing/os/system_call.hpp>
+#include <multiprocessing/shm/arena.hpp>
+
+namespace multiprocessing::shm {
+
+/// Threads and processes: all members safe. Fork: the child has the same one.
+class Vault {
+ public:
+  /// At most so many files, and as many others: what a socket holds where its buffers were not made
+  /// smaller.
+  static constexpr std::size_t kMost = 256;
+
+  /// Throws: std::system_error.
+  explicit Vault(Arena& arena) : arena_(arena) {}
+  Vault(Vault const&) = delete;
+  Vault& operator=(Vault const&) = delete;
+
+  /// Keeps a duplicate of `fd` until it is taken, or the block is freed. REQUIRES: the caller
+  /// holds the block, and has put nothing there, and, here and in take(), not the fork gate.
+  /// Throws: std::system_error: ENOBUFS when there are kMost, ETOOMANYREFS where this user may not
+  /// have so many under way, EBADF.
+  void put(Number block, int fd) {
+    std::lock_guard const gate(os::fork_gate());
+    Guarded const guarded(*this);
+    close_unwanted();
+    auto& fds = os::is_file(fd) ? files_ : others_;
+    arena_.mark_vaulted(block);
+    try {
+      if (fds.size() < kMost && fds.push(arena_.id(block), fd)) return;
+      os::throw_error(ENOBUFS, "send", "too many descriptors are under way that nobody receives");
+    } catch (...) {
+      arena_.unmark_vaulted(block);
+      throw;
+    }
+  }
+
+  /// None: it has been taken already. REQUIRES: the caller holds the block. Throws:
+  /// std::system_error, EMFILE when this process may not have more; then it can be taken again.
+  os::Fd take(Number block) {
+    std::lock_guard const gate(os::fork_gate());
+    Guarded const guarded(*this);
+    for (auto* const fds : {&files_, &others_}) {
+      for (std::size_t index = 0, size = fds->size(); index < size; ++index) {
+        if (fds->number_at(index) != arena_.id(block)) continue;
+        auto fd = fds->fd_at(index);
+        if (index > 0) arena_.vault_has_gaps() = true;
+        arena_.unmark_vaulted(block);
+        close_unwanted();
+        return fd;
+      }
+    }
+    return {};
+  }
+
+  /// Closes those that nobody wants any more, if there may be such: to be called by those who free
+  /// blocks. Those in gaps have to wait.
+  void tidy() noexcept {
+    if (!arena_.take_freed_vaulted()) return;
+    try {
+      Guarded const guarded(*this);
+      arena_.vault_has_gaps() = true;  // perhaps
+      pop_unwanted();
+    } catch (std::exception const&) {  // they stay until somebody comes
+    }
+  }
+
+  /// For diagnosis, and for who wants to know whether somebody's death could matter.
+  std::size_t size() {
+    Guarded const guarded(*this);
+    return files_.size() + others_.size();
+  }
+
+ private:
+  /// Holds the guard. What the last holder left when it died is unwanted, or there twice.
+  class Guarded {
+   public:
+    explicit Guarded(Vault& vault) : guard_(vault.arena_.vault_guard()) {
+      if (guard_.lock() == os::Acquired::Recovered) vault.arena_.vault_has_gaps() = true;
+    }
+    Guarded(Guarded const&) = delete;
+    Guarded& operator=(Guarded const&) = delete;
+    ~Guarded() { guard_.unlock(); }
+
+   private:
+    os::RobustMutex& guard_;
+  };
+
+  // What follows: REQUIRES the guard.
+
+  bool is_wanted_at(os::FdQueue const& fds, std::size_t index) const {
+    return arena_.is_vaulted(fds.number_at(index));
+  }
+  void pop_unwanted() {
+    for (auto* const fds : {&files_, &others_}) {
+      while (fds->size() > 0 && !is_wanted_at(*fds, 0)) fds->pop();
+    }
+  }
+
+  /// Closes all that nobody wants, but for files in gaps. REQUIRES: the fork gate.
+  void close_unwanted() noexcept {
+    try {
+      pop_unwanted();
+      if (!arena_.vault_has_gaps()) return;
+      for (auto left = count_gaps(); left > 0;) {
+        if (is_wanted_at(others_, 0)) {
+          if (!others_.push(others_.number_at(0), others_.fd_at(0).get())) return;
+        } else {
+          --left;
+        }
+        others_.pop();
+      }
+      arena_.vault_has_gaps() = false;
+    } catch (std::exception const&) {  // no descriptor to spare: the gaps are closed another time
+    }
+  }
+  std::size_t count_gaps() const {
+    std::size_t gaps = 0;
+    for (std::size_t index = 0, size = others_.size(); index < size; ++index) {
+      gaps += is_wanted_at(others_, index) ? 0 : 1;
+    }
+    return gaps;
+  }
+
+  Arena& arena_;
+  os::FdQueue files_;
+  os::FdQueue others_;
+};
+
+}  // namespace multiprocessing::shm
