@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// one error
 // expect: the function can not be called with an item of this range
 #include <multiprocessing/pool.hpp>
 

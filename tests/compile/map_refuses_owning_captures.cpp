@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// one error
 // expect: a value that is not trivially copyable
 #include <string>
 

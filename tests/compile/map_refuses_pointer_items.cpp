@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: items of this type can not be sent to another process
-// expect: trivially copyable types without pointers, std::string, std::vector of these
+// one error
+// expect: multiprocessing: a raw pointer can not be sent to another process
+// expect: a std::string for text
 #include <multiprocessing/pool.hpp>
 
 void use(multiprocessing::Pool& pool) {

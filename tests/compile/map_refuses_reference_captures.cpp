@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// one error
 // expect: this callable can not be sent to another process
 // expect: capture plain values ([n], not [&])
 #include <multiprocessing/pool.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// one error
 // expect: captures a reference, `this`, a pointer
 #include <multiprocessing/pool.hpp>
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// expect: results of this type can not be sent to another process
+// one error
+// expect: multiprocessing: a view (std::string_view, std::span, std::initializer_list)
 #include <string_view>
 
 #include <multiprocessing/pool.hpp>

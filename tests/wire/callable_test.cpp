@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/wire/callable.hpp>
 
-#include <sys/mman.h>
-
-#include <cstdlib>
 #include <functional>
 #include <string>
+#include <vector>
+
+#include <multiprocessing/os/module.hpp>
+#include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/bind.hpp>
 
 #include "../support/catch.hpp"
-#include "../support/helpers.hpp"
+
+namespace callable_test {
 
 namespace mp = multiprocessing;
 namespace wire = multiprocessing::wire;
@@ -16,15 +19,17 @@ namespace wire = multiprocessing::wire;
 namespace {
 
 int square(int x) { return x * x; }
-int cube(int x) noexcept { return x * x * x; }
 
 template <class F>
 F sent(F const& callable) {
+  wire::require_sendable<F>();
   wire::Bytes bytes;
-  wire::Encoder encoder(bytes);
-  wire::encode_callable(encoder, callable);
-  wire::Decoder decoder(bytes);
-  return wire::decode_callable<F>(decoder, multiprocessing::os::ModuleTable::now());
+  wire::encode(bytes, callable);
+  std::span<std::byte const> rest(bytes);
+  auto const modules = mp::os::ModuleTable::now();
+  F arrived = wire::decode<F>(rest, &modules);
+  CHECK(rest.empty());
+  return arrived;
 }
 
 struct Functor {
@@ -33,38 +38,69 @@ struct Functor {
 };
 struct Holder {
   std::string text;
-  int operator()(int x) const { return x + static_cast<int>(text.size()); }
+  std::vector<int> numbers;
+  std::size_t operator()(std::size_t x) const { return x + text.size() + numbers.size(); }
+};
+struct WithFunction {
+  int (*function)(int);
+  int operator()(int x) const { return function(x); }
+};
+class Serializable {
+ public:
+  Serializable() = default;
+  explicit Serializable(std::string text) : text_(std::move(text)) {}
+  std::string operator()(std::string const& more) const { return text_ + more; }
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(text_);
+  }
+
+ private:
+  std::string text_;
+};
+struct HoldsPointer {
+  int* pointer;
+  int operator()(int x) const { return *pointer + x; }
+};
+struct Member {
+  int factor = 2;
+  int times(int x) const { return factor * x; }
 };
 
-static_assert(wire::Sendable<int (*)(int)> && wire::Sendable<Functor>);
-static_assert(!wire::Sendable<Holder> && !wire::Sendable<std::function<int(int)>>);
-static_assert(!wire::Sendable<int> && !wire::Sendable<int*>);
+static_assert(wire::Sendable<int (*)(int)> && wire::Sendable<Functor> && wire::Sendable<Holder>);
+static_assert(wire::Sendable<Serializable> && wire::Sendable<WithFunction>);
+static_assert(wire::Sendable<int (Member::*)(int) const> && wire::Sendable<int Member::*>);
+static_assert(!wire::Sendable<HoldsPointer> && !wire::Sendable<std::function<int(int)>>);
+static_assert(!wire::Sendable<int> && !wire::Sendable<int*> && !wire::Sendable<std::vector<int*>>);
 
 }  // namespace
 
-TEST_CASE("functions, lambdas and function objects work after the journey", "[callable]") {
+TEST_CASE("functions and lambdas work after the journey", "[callable]") {
   int n = 10;
   CHECK(sent(&square)(5) == 25);
-  CHECK(sent(&cube)(2) == 8);
   CHECK(sent([](int x) { return x + 1; })(1) == 2);
   CHECK(sent([n](int x) { return x + n; })(1) == 11);
+  CHECK(sent([n, real = 2.5, flag = true](int x) { return flag ? x + n + real : 0; })(1) == 13.5);
+  CHECK(sent([](auto x) { return x + x; })(std::string("a")) == "aa");
+  CHECK(sent([n](auto x) { return x + n; })(1) == 11);
+  CHECK(sent([array = std::array<int, 3>{1, 2, 3}](std::size_t i) { return array[i]; })(1) == 2);
+}
+
+TEST_CASE("function objects work after the journey", "[callable]") {
   CHECK(sent(Functor{3})(4) == 12);
+  CHECK(sent(Holder{"text", {1, 2}})(1) == 7);
+  CHECK(sent(Serializable("a"))("b") == "ab");
+  CHECK(sent(WithFunction{&square})(3) == 9);
+  CHECK(sent(std::plus<>())(1, 2) == 3);
+  CHECK(sent(std::less<int>())(1, 2));
 }
 
-TEST_CASE("a function's place is the same in another process", "[callable]") {
-  auto const place = wire::place_of(&square);
-  CHECK(wire::function_at<int(int)>(place, multiprocessing::os::ModuleTable::now()) == &square);
-  CHECK(wire::place_of(&std::abort).module != place.module);
+TEST_CASE("members and bound functions work after the journey", "[callable]") {
+  Member const member;
+  CHECK((member.*sent(&Member::times))(3) == 6);
+  CHECK(member.*sent(&Member::factor) == 2);
+  CHECK(sent(mp::bind(&Member::times, Member{5}))(3) == 15);
+  CHECK(sent(mp::bind(square, 3))() == 9);
 }
 
-TEST_CASE("code that no module holds, or a module that is not here, is an error", "[callable]") {
-  void* const page = ::mmap(nullptr, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  REQUIRE(page != MAP_FAILED);
-  CHECK_THAT(
-      support::message_of<mp::Error>([&] { wire::place_of(reinterpret_cast<void (*)()>(page)); }),
-      ContainsSubstring("no loaded module"));
-  ::munmap(page, 4096);
-  CHECK_THAT(support::message_of<mp::Error>(
-                 [] { wire::function_at<int(int)>({.module = 1, .offset = 0}, {}); }),
-             ContainsSubstring("not loaded"));
-}
+}  // namespace callable_test

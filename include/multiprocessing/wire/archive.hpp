@@ -1,117 +1,73 @@
 // SPDX-License-Identifier: BSL-1.0
-// Values to bytes and back: cereal's conventions over plain memory, without its streams.
+// Values to bytes and back.
 //
 // A value is written as, in this order of preference: what its own cereal functions write; its
-// bytes, when it is Bitwise; its length and elements, when it is a string or a vector, in one piece
-// where the elements are Bitwise.
+// bytes, when it is plain; what cereal knows of the standard library's types, contiguous ranges of
+// plain elements in one piece; a struct's members, one after the other.
 #pragma once
 
+#include <concepts>
 #include <cstddef>
-#include <cstring>
-#include <new>
+#include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
-#include <vector>
+#include <typeinfo>
+#include <utility>
 
-#include <cereal/cereal.hpp>
-#include <cereal/types/string.hpp>
-#include <cereal/types/vector.hpp>
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/wire/bitwise.hpp>
-
-// Asks cereal whether the user taught it a type. In a namespace of its own, so that the archives'
-// own rules, which depend on the answer, are not part of the question.
-namespace multiprocessing::wire_probe {
-class Output : public cereal::OutputArchive<Output> {
- public:
-  Output();
-};
-}  // namespace multiprocessing::wire_probe
+#include <multiprocessing/os/module.hpp>
+#include <multiprocessing/wire/aggregate.hpp>
+#include <multiprocessing/wire/cereal_types.hpp>
+#include <multiprocessing/wire/code_pointer.hpp>  // IWYU pragma: keep
+#include <multiprocessing/wire/decoder.hpp>
+#include <multiprocessing/wire/elements.hpp>
+#include <multiprocessing/wire/encoder.hpp>
+#include <multiprocessing/wire/picklable.hpp>
+#include <multiprocessing/wire/polymorphic.hpp>  // before types are registered
+#include <multiprocessing/wire/standard_types.hpp>
 
 namespace multiprocessing::wire {
 
-using Bytes = std::vector<std::byte>;
-
-template <class T>
-concept UserSerializable =
-    std::is_class_v<T> && cereal::traits::is_output_serializable<T, wire_probe::Output>::value;
-
-/// Written as its own bytes.
-template <class T>
-concept PlainBytes = Bitwise<T> && !UserSerializable<T>;
-
-namespace archive_detail {
-template <class T>
-struct is_encodable : std::bool_constant<PlainBytes<T> || UserSerializable<T>> {};
-template <class T, class Allocator>
-struct is_encodable<std::vector<T, Allocator>> : is_encodable<T> {};
-template <class Char, class Traits, class Allocator>
-struct is_encodable<std::basic_string<Char, Traits, Allocator>> : std::true_type {};
-}  // namespace archive_detail
-
-/// Can be sent to another process.
-template <class T>
-concept Encodable = archive_detail::is_encodable<std::remove_cvref_t<T>>::value;
-
-// The archives' own namespace: cereal finds their functions by the archive's type, and only by
-// that, so a type of any other namespace is asked about its own functions alone.
 namespace archive {
 
-/// Appends to `sink`.
-class Encoder : public cereal::OutputArchive<Encoder, cereal::AllowEmptyClassElision> {
- public:
-  explicit Encoder(Bytes& sink) : OutputArchive(this), sink_(&sink) {}
+// What follows are the customisation points that cereal finds by argument-dependent lookup.
 
-  void write(void const* data, std::size_t size) {
-    if (size == 0) return;  // the data() of something empty may be null
-    auto const end = sink_->size();
-    sink_->resize(end + size);
-    std::memcpy(sink_->data() + end, data, size);
-  }
+// Depth. cereal calls these around every value; values contain themselves through classes only.
+template <class T>
+inline constexpr bool kIsWrapper = false;
+template <class Key, class Value>
+inline constexpr bool kIsWrapper<cereal::MapItem<Key, Value>> = true;
+template <class Pointer>
+inline constexpr bool kIsWrapper<cereal::memory_detail::PtrWrapper<Pointer>> = true;
+template <class T>
+inline constexpr bool kIsConstruction = false;  // in place of the object that is not there yet
+template <class T>
+inline constexpr bool
+    kIsConstruction<cereal::memory_detail::LoadAndConstructLoadWrapper<Decoder, T>> = true;
+template <class T>
+concept Level = kIsConstruction<T> ||
+    ((PlainAggregate<T> || UserSerializable<T>)&&!StandardType<T> && !kIsWrapper<T>);
 
- private:
-  Bytes* sink_;
-};
-
-/// Takes from the front of `source`. Throws: Error when it asks for more than there is.
-class Decoder : public cereal::InputArchive<Decoder, cereal::AllowEmptyClassElision> {
- public:
-  explicit Decoder(std::span<std::byte const> source) : InputArchive(this), rest_(source) {}
-
-  void read(void* data, std::size_t size) {
-    auto const* const source = take(size);
-    if (size != 0) std::memcpy(data, source, size);  // as above
-  }
-
-  /// `size` bytes, in place.
-  std::byte const* take(std::size_t size) {
-    if (size > rest_.size()) {
-      throw Error("decoding asks for " + std::to_string(size) + " bytes where " +
-                  std::to_string(rest_.size()) + " are left");
-    }
-    auto const* const data = rest_.data();
-    rest_ = rest_.subspan(size);
-    return data;
-  }
-
-  std::size_t remaining() const noexcept { return rest_.size(); }
-
- private:
-  std::span<std::byte const> rest_;
-};
-
-// The customisation points that cereal finds by argument-dependent lookup.
-
-template <PlainBytes T>
-void CEREAL_SAVE_FUNCTION_NAME(Encoder& encoder, T const& value) {
-  encoder.write(&value, sizeof value);
+template <class T>
+void prologue(Encoder& encoder, T const&) {
+  if constexpr (Level<T>) encoder.descend(sizeof(T));
 }
-template <PlainBytes T>
-void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, T& value) {
-  decoder.read(&value, sizeof value);
+template <class T>
+void epilogue(Encoder& encoder, T const&) {
+  if constexpr (Level<T>) encoder.ascend(sizeof(T));
+}
+template <class T>
+void prologue(Decoder& decoder, T const&) {
+  if constexpr (Level<T>) decoder.descend(sizeof(T));
+}
+template <class T>
+void epilogue(Decoder& decoder, T const&) {
+  if constexpr (Level<T>) decoder.ascend(sizeof(T));
 }
 
+// cereal's own wrappers.
 template <class T>
 void CEREAL_SAVE_FUNCTION_NAME(Encoder& encoder, cereal::BinaryData<T> const& data) {
   encoder.write(data.data, static_cast<std::size_t>(data.size));
@@ -120,22 +76,15 @@ template <class T>
 void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, cereal::BinaryData<T>& data) {
   decoder.read(data.data, static_cast<std::size_t>(data.size));
 }
-
 template <class T>
 void CEREAL_SAVE_FUNCTION_NAME(Encoder& encoder, cereal::SizeTag<T> const& tag) {
   encoder.write(&tag.size, sizeof tag.size);
 }
-/// A length may not exceed the bytes that are left, so that a damaged one can not ask for all
-/// memory. (So elements must take a byte at least: a serialize that writes nothing won't do.)
 template <class T>
 void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, cereal::SizeTag<T>& tag) {
   decoder.read(&tag.size, sizeof tag.size);
-  if (tag.size > decoder.remaining()) {
-    throw Error("decoding meets a length of " + std::to_string(tag.size) + " where " +
-                std::to_string(decoder.remaining()) + " bytes are left");
-  }
+  decoder.check_length(tag.size);
 }
-
 template <class T>
 void CEREAL_SERIALIZE_FUNCTION_NAME(Encoder& encoder, cereal::NameValuePair<T>& pair) {
   encoder(pair.value);
@@ -145,51 +94,294 @@ void CEREAL_SERIALIZE_FUNCTION_NAME(Decoder& decoder, cereal::NameValuePair<T>& 
   decoder(pair.value);
 }
 
-// cereal itself copies vectors of arithmetic types in one piece.
-template <class T>
-concept ClassInOnePiece = PlainBytes<T> && !std::is_arithmetic_v<T>;
-
-template <ClassInOnePiece T, class Allocator>
-void CEREAL_SAVE_FUNCTION_NAME(Encoder& encoder, std::vector<T, Allocator> const& values) {
-  encoder(cereal::make_size_tag(static_cast<cereal::size_type>(values.size())));
-  encoder.write(values.data(), values.size() * sizeof(T));
+// What makes itself, in the place of what was made before.
+template <DecodesItself T>
+void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, T& value) {
+  value = T::decode_from(decoder);
 }
-template <ClassInOnePiece T, class Allocator>
-void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, std::vector<T, Allocator>& values) {
-  cereal::size_type size = 0;
-  decoder(cereal::make_size_tag(size));
-  values.resize(static_cast<std::size_t>(size));
-  decoder.read(values.data(), values.size() * sizeof(T));
+
+// Structs.
+template <PlainAggregate T>
+void CEREAL_SAVE_FUNCTION_NAME(Encoder& encoder, T const& value) {
+  for_each_field(value, [&](auto const& field) { encoder(field); });
+}
+template <PlainAggregate T>
+void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, T& value) {
+  for_each_field(value, [&](auto& field) { decoder(field); });
+}
+
+// Shared objects, each written once. cereal would take a number for an object of any type.
+template <class T>
+void CEREAL_SAVE_FUNCTION_NAME(
+    Encoder& encoder, cereal::memory_detail::PtrWrapper<std::shared_ptr<T> const&> const& wrapper) {
+  auto const& pointer = wrapper.ptr;
+  if (pointer == nullptr) {
+    encoder(std::uint32_t{0});
+    return;
+  }
+  auto const number = encoder.number_of(pointer, typeid(T));
+  encoder(number);
+  if ((number & kNewObject) == 0) return;
+  if constexpr (LoadedByConstruction<std::remove_const_t<T>>) {
+    encoder(std::uint8_t{1});  // as a std::unique_ptr that is not null: so it is read
+  }
+  encoder(*pointer);
+}
+template <class T>
+void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder,
+                               cereal::memory_detail::PtrWrapper<std::shared_ptr<T>&>& wrapper) {
+  using Object = std::remove_const_t<T>;
+  std::uint32_t number = 0;
+  decoder(number);
+  if (number == 0) {
+    wrapper.ptr = nullptr;
+  } else if ((number & kNewObject) == 0) {
+    wrapper.ptr = std::static_pointer_cast<T>(decoder.find(number, typeid(T)));
+  } else {
+    auto const place = decoder.expect(number, typeid(T));
+    if constexpr (LoadedByConstruction<Object>) {
+      // Its own constructor reads it, so nothing inside it can point back to it.
+      std::unique_ptr<Object> made;
+      decoder(cereal::memory_detail::make_ptr_wrapper(made));
+      if (made == nullptr) throw UnpicklingError("decoding meets a new object that is null");
+      wrapper.ptr = std::shared_ptr<Object>(std::move(made));
+      decoder.keep(place, std::const_pointer_cast<Object>(wrapper.ptr));
+    } else {
+      auto made = std::shared_ptr<Object>(cereal::access::construct<Object>());
+      decoder.keep(place, made);
+      decoder(*made);
+      wrapper.ptr = std::move(made);
+    }
+  }
 }
 
 }  // namespace archive
 
-using archive::Decoder;
-using archive::Encoder;
+namespace archive_detail {
 
-template <Encodable T>
-void encode(Encoder& encoder, T const& value) {
-  encoder(value);
+template <class T, class... Types>
+T make_of_parts(Decoder& decoder, TypeList<Types...>) {
+  return T{decode_next<std::remove_cv_t<Types>>(decoder)...};  // the braces keep the order
+}
+template <MadeWhole T>
+T make_whole(Decoder& decoder) {
+  if constexpr (StandardType<T>) {
+    return make_of_parts<T>(decoder, typename picklable_detail::Parts<T>::Types{});
+  } else {
+    decoder.descend(sizeof(T));
+    T value = make_of_parts<T>(decoder, FieldTypes<T>{});
+    decoder.ascend(sizeof(T));
+    return value;
+  }
 }
 
-/// Throws: Error when the bytes end too early; what the type's own `load` throws.
-template <Encodable T>
-T decode(Decoder& decoder) {
-  if constexpr (PlainBytes<T>) {  // needs no default constructor
-    alignas(T) std::byte storage[sizeof(T)];
-    decoder.read(storage, sizeof(T));
-    return *std::launder(reinterpret_cast<T*>(storage));
+}  // namespace archive_detail
+
+/// Reads a value behind those that were read before. Throws: UnpicklingError, what the type's own
+/// functions throw.
+template <Picklable T>
+T decode_next(Decoder& decoder) {
+  if constexpr (PlainBytes<T>) {
+    return archive::read_plain_value<T>(decoder);
+  } else if constexpr (CodePointer<T>) {
+    T pointer = nullptr;
+    decoder(pointer);
+    return pointer;
+  } else if constexpr (DecodesItself<T>) {
+    return T::decode_from(decoder);
+  } else if constexpr (MadeWhole<T>) {
+    return archive_detail::make_whole<T>(decoder);
   } else {
-    static_assert(std::is_default_constructible_v<T>,
-                  "multiprocessing: a type with serialize functions also needs a default "
-                  "constructor, so that the receiving process can make one to fill");
     T value{};
     decoder(value);
     return value;
   }
 }
 
+namespace archive_detail {
+
+/// cereal's exceptions become `E`s with the first line of their text; the others give advice about
+/// archives that the user does not see.
+template <class E, class F>
+decltype(auto) translate(F const& f) {
+  try {
+    return f();
+  } catch (cereal::Exception const& error) {
+    std::string const text = error.what();
+    throw E(text.substr(0, text.find('\n')));
+  }
+}
+
+template <class... Types, class... Above>
+consteval bool all_use_no_memory(TypeList<Types...>, TypeList<Above...>);
+
+/// As cereal would have it written, without making an archive first, which takes longer than to
+/// write what is short.
+template <class T>
+concept NeedsNoArchive = PlainMessage<T> || archive::PlainRange<T>;
+
+template <NeedsNoArchive T>
+void write_alone(Writer& writer, T const& value) {
+  if constexpr (PlainMessage<T>) {
+    archive::write_plain(writer, value);
+  } else {
+    archive::write_range(writer, value);
+  }
+}
+template <NeedsNoArchive T>
+T read_alone(Reader& reader) {
+  if constexpr (PlainMessage<T>) {
+    return archive::read_plain_value<T>(reader);
+  } else {
+    T values;
+    archive::read_range(reader, values);
+    return values;
+  }
+}
+
+/// Whether T has no use for what an archive remembers: objects, registered classes, versions.
+template <class T, class... Above>
+consteval bool uses_no_memory() {
+  if constexpr ((std::same_as<T, Above> || ...) || PlainBytes<T>) {
+    return true;
+  } else if constexpr (picklable_detail::Parts<T>::kKnown) {
+    return all_use_no_memory(typename picklable_detail::Parts<T>::Types{}, TypeList<T, Above...>{});
+  } else if constexpr (PlainAggregate<T>) {
+    return all_use_no_memory(FieldTypes<T>{}, TypeList<T, Above...>{});
+  } else {
+    return false;
+  }
+}
+template <class... Types, class... Above>
+consteval bool all_use_no_memory(TypeList<Types...>, TypeList<Above...>) {
+  return (uses_no_memory<std::remove_cv_t<Types>, Above...>() && ...);
+}
+
+/// An archive for one message with a T. To destroy the dozen empty containers in it costs as much
+/// as to write a small message.
+template <class Archive, class T>
+class ArchiveFor {
+ public:
+  template <class... Args>
+  explicit ArchiveFor(Args&&... args) : archive_(std::forward<Args>(args)...) {}
+  ArchiveFor(ArchiveFor const&) = delete;
+  ArchiveFor& operator=(ArchiveFor const&) = delete;
+  ~ArchiveFor() {
+    if constexpr (!uses_no_memory<T>()) archive_.~Archive();
+  }
+  Archive& operator*() noexcept { return archive_; }
+
+ private:
+  union {
+    Archive archive_;
+  };
+};
+
+}  // namespace archive_detail
+
+namespace archive_detail {
+
+template <class T>
+void append(Bytes& sink, T const& value, Parcel* parcel) {
+  auto const before = sink.size();
+  try {
+    if constexpr (NeedsNoArchive<T>) {
+      Writer writer(sink);
+      write_alone(writer, value);
+      writer.finish();
+    } else {
+      translate<PicklingError>([&] {
+        ArchiveFor<Encoder, T> encoder(sink, parcel);
+        (*encoder)(value);
+        (*encoder).serializeDeferments();
+        (*encoder).finish();
+      });
+    }
+  } catch (...) {
+    sink.resize(before);
+    throw;
+  }
+}
+
+/// By itself: in take() compilers do not make the value where the caller has it.
+template <class T>
+T take_alone(std::span<std::byte const>& bytes) {
+  Reader reader(bytes);
+  T value = read_alone<T>(reader);
+  bytes = bytes.last(reader.remaining());
+  return value;
+}
+
+template <class T>
+T take(std::span<std::byte const>& bytes, os::ModuleTable const* modules, Parcel const* parcel) {
+  if constexpr (NeedsNoArchive<T>) {
+    return take_alone<T>(bytes);
+  } else {
+    return translate<UnpicklingError>([&]() -> T {
+      ArchiveFor<Decoder, T> decoder(bytes, modules, parcel);
+      T value = decode_next<T>(*decoder);
+      (*decoder).serializeDeferments();
+      bytes = bytes.last((*decoder).remaining());
+      return value;
+    });
+  }
+}
+
+}  // namespace archive_detail
+
+/// Appends a message; nothing when it throws.
+/// Throws: std::bad_alloc, PicklingError, also when it holds a shared object; what the type's own
+/// functions throw.
+template <Picklable T>
+void encode(Bytes& sink, T const& value) {
+  archive_detail::append(sink, value, nullptr);
+}
+
+/// The same, of a message that can take shared objects along: they are added to `parcel`, also when
+/// it throws.
+template <Picklable T>
+void encode(Bytes& sink, T const& value, Parcel& parcel) {
+  archive_detail::append(sink, value, &parcel);
+}
+
+/// Writes a message to `room`, if it fits; otherwise what is there is of no use. Returns the size
+/// that it has: with an empty room this only measures. Allocates nothing, unless the value holds
+/// std::shared_ptr, registered classes or versioned ones: these cereal keeps account of.
+/// Throws: PicklingError, what the type's own functions throw.
+template <Picklable T>
+std::size_t encode_into(std::span<std::byte> room, T const& value) {
+  if constexpr (archive_detail::NeedsNoArchive<T>) {
+    Writer writer(room);
+    archive_detail::write_alone(writer, value);
+    return writer.size();
+  } else {
+    return archive_detail::translate<PicklingError>([&] {
+      archive_detail::ArchiveFor<Encoder, T> encoder(room);
+      (*encoder)(value);
+      (*encoder).serializeDeferments();
+      return (*encoder).size();
+    });
+  }
+}
+
+/// Takes a message from the front of `bytes`, which stay as they are when it throws. Functions are
+/// looked for in `modules`; null: in those that are loaded now.
+/// Throws: std::bad_alloc, UnpicklingError, what the type's own functions throw.
+template <Picklable T>
+T decode(std::span<std::byte const>& bytes, os::ModuleTable const* modules = nullptr) {
+  return archive_detail::take<T>(bytes, modules, nullptr);
+}
+
+/// The same, of a message that came with `parcel`.
+template <Picklable T>
+T decode(std::span<std::byte const>& bytes, Parcel const& parcel,
+         os::ModuleTable const* modules = nullptr) {
+  return archive_detail::take<T>(bytes, modules, &parcel);
+}
+
 }  // namespace multiprocessing::wire
 
+CEREAL_REGISTER_ARCHIVE(multiprocessing::wire::archive::Encoder)
+CEREAL_REGISTER_ARCHIVE(multiprocessing::wire::archive::Decoder)
 CEREAL_SETUP_ARCHIVE_TRAITS(multiprocessing::wire::archive::Decoder,
                             multiprocessing::wire::archive::Encoder)

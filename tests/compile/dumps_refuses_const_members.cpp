@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: BSL-1.0
+// expect: this struct holds a reference, a const member
+// expect: kCanBeSent<Sent>
+#include <string>
+
+#include <multiprocessing/pickle.hpp>
+
+struct Sent {
+#ifdef WRONG
+  std::string const text;
+#else
+  std::string text;
+#endif
+};
+
+multiprocessing::Bytes use(Sent const& value) { return multiprocessing::dumps(value); }
