@@ -22,6 +22,8 @@
 #include "../support/stepper.hpp"
 #include "../support/tasks.hpp"
 
+namespace kill_at_every_step_test {
+
 namespace mp = multiprocessing;
 namespace work = multiprocessing::work;
 using multiprocessing::base::Deadline;
@@ -217,3 +219,5 @@ TEST_CASE("a notifier is killed at every step, and the next notification mends i
   });
   CHECK(attempts > 5);
 }
+
+}  // namespace kill_at_every_step_test

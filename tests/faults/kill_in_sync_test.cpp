@@ -3,8 +3,6 @@
 // can do: the survivors go on, lose nothing of theirs, and never wait for the dead.
 //
 //   MULTIPROCESSING_TEST_STRIDE=1      every instruction (an hour)
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -21,7 +19,7 @@
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
-#include "../support/stepper.hpp"
+#include "../support/scenes.hpp"
 
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
@@ -33,97 +31,14 @@ long stride() {
   return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 211 : 89);
 }
 
-bool has_ended(support::RawChild const& child) {
-  siginfo_t info{};
-  ::waitid(P_PID, static_cast<id_t>(child.pid()), &info, WEXITED | WNOHANG | WNOWAIT);
-  return info.si_pid != 0;
-}
+using support::Scene;
+using support::Steps;
+using support::Survivors;
 
-/// Children that do something which blocks, and exit with what it returns.
-class Survivors {
- public:
-  /// Returns when all of them sleep.
-  template <class Body>
-  Survivors(int count, Body const& body) {
-    for (int i = 0; i < count; ++i) {
-      children_.push_back(std::make_unique<support::RawChild>(body));
-      support::wait_until_asleep(children_.back()->pid());
-    }
-  }
-
-  /// Waits until they have ended, or `are_right` to sleep on; true: ended. The watchdog bites when
-  /// they sleep and are wrong.
-  template <class AreRight>
-  bool end_unless(AreRight const& are_right) const {
-    for (;;) {
-      if (std::all_of(children_.begin(), children_.end(), [](auto& c) { return has_ended(*c); })) {
-        return true;
-      }
-      for (auto const& child : children_) {
-        if (!has_ended(*child)) support::wait_until_asleep_or_ended(child->pid());
-      }
-      if (are_right()) return false;
-    }
-  }
-  int ended() const {
-    return static_cast<int>(std::count_if(children_.begin(), children_.end(),
-                                          [](auto const& child) { return has_ended(*child); }));
-  }
-  /// Blocks until all have ended; the sum of their exit codes.
-  int wait() {
-    int sum = 0;
-    for (auto& child : children_) {
-      int const status = child->wait();
-      sum += WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
-    }
-    return sum;
-  }
-
- private:
-  std::vector<std::unique_ptr<support::RawChild>> children_;
-};
-
-enum class Steps {
-  OfTheCall,       ///< from its first instruction until it returns, or sleeps
-  AfterItsWaking,  ///< the call sleeps; from where `wake` wakes it until it returns
-};
-
-/// One scene for each n: `make()` returns an object with victim(), run by the child that is killed;
-/// prepare(), run by it before; begin(), run by this process then; wake(), for
-/// Steps::AfterItsWaking; and check(), run afterwards.
 template <Steps steps = Steps::OfTheCall, class Make>
 void kill_at_every_step(Make const& make) {
-  auto const attempts = support::for_every_step(0, stride(), [&](long n) {
-    auto scene = make();
-    support::Pipe ready;
-    support::Pipe go;
-    support::RawChild victim([&] {
-      scene.prepare();
-      ready.tell();
-      if (steps == Steps::OfTheCall) go.hear();
-      scene.victim();
-      for (;;) ::pause();
-    });
-    ready.hear();
-    support::wait_until_asleep(victim.pid());
-    scene.begin();
-    support::Stepper stepper(victim.pid());
-    go.tell();
-    if (steps == Steps::AfterItsWaking) scene.wake();
-    bool const all_taken = stepper.step(n) == n;
-    stepper.kill();
-    scene.check();
-    return all_taken;
-  });
-  CHECK(attempts > 3);
+  CHECK(support::kill_at_every_step<steps>(stride(), make) > 3);
 }
-
-struct Scene {
-  void prepare() {}
-  void begin() {}
-  void victim() {}
-  void wake() {}
-};
 
 }  // namespace
 
@@ -545,6 +460,7 @@ TEST_CASE("memory is allocated and freed: killed at every step", "[faults]") {
   struct Allocate : Scene {
     mp::shm::Arena* arena = &mp::shm::Heap::instance().arena();
     mp::shm::Number before = arena->used_blocks();
+    Allocate() { arena->trim(); }  // to clear what is warm takes as many steps as it has bytes
     void victim() {
       mp::RawValue<int> const small(1);
       mp::RawArray<int> const large(100'000);

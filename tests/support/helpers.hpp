@@ -143,6 +143,14 @@ class RawChild {
   pid_t pid_;
 };
 
+/// Kills `victim` once the process that calls this sleeps.
+inline RawChild killer_of(pid_t victim) {
+  return RawChild([victim] {
+    wait_until_asleep(::getppid());
+    ::kill(victim, SIGKILL);
+  });
+}
+
 /// Whether what is summed up by `used_time()`, nanoseconds of processors, comes to rest.
 template <class UsedTime>
 bool comes_to_rest(UsedTime const& used_time) {

@@ -26,7 +26,8 @@ using Listener = Catch::TestEventListenerBase;
 
 namespace {
 
-constexpr unsigned kDefaultWatchdogSeconds = 60;
+// More than a busy machine takes to single-step through the longest scene.
+constexpr unsigned kDefaultWatchdogSeconds = 200;
 
 unsigned watchdog_seconds() {
   char const* const text = std::getenv("MULTIPROCESSING_TEST_WATCHDOG");

@@ -3,14 +3,17 @@
 #pragma once
 
 #include <sys/ptrace.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstddef>
 #include <fstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 
 namespace support {
 
@@ -39,11 +42,8 @@ class Stepper {
       ::ptrace(PTRACE_SINGLESTEP, pid_, 0, signal_);
       int status = 0;
       if (!wait_while_running(status)) return done;
-      if (!WIFSTOPPED(status)) {
-        pid_ = -1;
-        return done;
-      }
-      signal_ = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
+      if (!note(status)) return done;
+      if (signal_ == 0) run_over_repetition();
     }
     return count;
   }
@@ -59,6 +59,46 @@ class Stepper {
   }
 
  private:
+  /// False: the process has ended.
+  bool note(int status) {
+    if (!WIFSTOPPED(status)) {
+      pid_ = -1;
+      return false;
+    }
+    signal_ = WSTOPSIG(status) == SIGTRAP ? 0 : WSTOPSIG(status);
+    return true;
+  }
+
+#ifdef __x86_64__
+  long place() const { return ::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user, regs.rip), nullptr); }
+
+  /// An instruction that copies, or sets, a block of memory is a step for each byte. Where one has
+  /// begun the process runs to its end.
+  void run_over_repetition() {
+    long const before = std::exchange(place_, place());
+    if (place_ != before) return;
+    auto const code = static_cast<unsigned long>(::ptrace(PTRACE_PEEKTEXT, pid_, place_, nullptr));
+    constexpr unsigned long kRepeat = 0xf3;
+    constexpr unsigned long kWide = 0x48;
+    bool const is_wide = (code >> 8 & 0xff) == kWide;
+    auto const operation = (is_wide ? code >> 16 : code >> 8) & 0xfe;
+    bool const is_movs_or_stos = operation == 0xa4 || operation == 0xaa;
+    if ((code & 0xff) != kRepeat || !is_movs_or_stos) return;
+    long const end = place_ + (is_wide ? 3 : 2);
+    long const text = ::ptrace(PTRACE_PEEKTEXT, pid_, end, nullptr);
+    constexpr long kBreakpoint = 0xcc;
+    ::ptrace(PTRACE_POKETEXT, pid_, end, (text & ~0xffL) | kBreakpoint);
+    ::ptrace(PTRACE_CONT, pid_, 0, 0);
+    int status = 0;
+    ::waitpid(pid_, &status, __WALL);
+    if (!note(status)) return;
+    ::ptrace(PTRACE_POKETEXT, pid_, end, text);
+    if (place() == end + 1) ::ptrace(PTRACE_POKEUSER, pid_, offsetof(user, regs.rip), end);
+  }
+#else
+  void run_over_repetition() {}
+#endif
+
   /// False when the process sleeps in a system call instead of taking the step.
   bool wait_while_running(int& status) const {
     constexpr int kLooksBeforeAsking = 2000;
@@ -79,6 +119,7 @@ class Stepper {
 
   pid_t pid_;  // -1: has ended
   int signal_ = 0;
+  long place_ = 0;  // of the instruction that came last
 };
 
 /// Calls `attempt(n)` for n = first, first + stride, .. until it returns false: the process was

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: BSL-1.0
+// Messages over a stream socket.
+//
+//   message = [ magic (4) | kind (4) | size (8) | type (8) | size bytes ]
+//
+// Numbers are as this processor writes them: both sides are builds of one program. What of a
+// message has come before a deadline passes is kept for the next call.
+#pragma once
+
+#include <poll.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/channel/closable_fd.hpp>
+#include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/socket.hpp>
+#include <multiprocessing/wire/encoder.hpp>
+
+namespace multiprocessing::channel {
+
+/// What a message is, for who receives it.
+enum class Kind : std::uint32_t {
+  Bytes = 1,  ///< of the user
+  Value,      ///< encoded; the message's type says of what
+  Handshake,  ///< before the first message; see authentication.hpp
+};
+
+struct Message {
+  Kind kind;
+  std::uint64_t type;
+  wire::Bytes bytes;
+};
+
+/// Owns no lock once the deadline has passed.
+inline std::unique_lock<std::timed_mutex> lock_by(std::timed_mutex& mutex,
+                                                  base::Deadline deadline) {
+  if (deadline.is_never()) return std::unique_lock(mutex);
+  return std::unique_lock(mutex, deadline.time());
+}
+
+/// One end of a connection. Threads: all members safe; of several threads that send, or receive,
+/// one does so at a time. Processes: a fork shares the connection; at most one of them may send,
+/// and one receive. Fork: not while another thread is inside a call of the direction that the child
+/// uses. Peer death: see receive() and send().
+class SocketStream {
+ public:
+  /// No message can be longer.
+  static constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 40;
+  static constexpr std::size_t kAnySize = std::numeric_limits<std::size_t>::max();
+
+  explicit SocketStream(os::Fd socket) : socket_(std::move(socket), "connection") {}
+
+  /// Blocks: while the other side does not receive, and the kernel's buffers are full.
+  /// Peer death: BrokenPipeError when the last holder of the other end is gone; what was sent
+  /// before may or may not have been received. Throws: TimeoutError when the deadline passes. If a
+  /// part of the message was on its way already, no other can follow: the other side then gets
+  /// EOFError, and further sends BrokenPipeError. std::length_error; std::system_error, EBADF when
+  /// this end is closed, also meanwhile.
+  void send(Kind kind, std::uint64_t type, std::span<std::byte const> message,
+            base::Deadline deadline = base::Deadline::never()) {
+    if (message.size() > kMostBytes) throw std::length_error("send: the message is too long");
+    auto const lock = lock_by(sending_, deadline);
+    if (!lock) throw TimeoutError("send: others were sending");
+    auto const use = socket_.use();
+    if (cut_off_) throw BrokenPipeError("send: an earlier message was cut off");
+    Head head{.kind = kind, .size = message.size(), .type = type};
+    iovec parts[] = {{&head, sizeof head},
+                     {const_cast<std::byte*>(message.data()), message.size()}};  // only read
+    send_all(use.get(), parts, sizeof head + message.size(), deadline);
+  }
+
+  /// The next message; nullopt once the deadline has passed.
+  /// Blocks: until one is there as a whole. Peer death: EOFError once all is read and the last
+  /// holder of the other end is gone, also by SIGKILL; the text tells where a message breaks off.
+  /// Over TCP what was on its way is lost when the other end is closed with something unread.
+  /// Throws: BufferTooShort when it is longer than `most`; it stays. UnpicklingError when what
+  /// comes is no message. AuthenticationError when the other side asks for a key, and this one has
+  /// none. std::system_error, EBADF when this end is closed, also meanwhile. std::bad_alloc; it
+  /// stays.
+  std::optional<Message> receive(base::Deadline deadline, std::size_t most = kAnySize) {
+    auto message = receive_any(deadline, most);
+    if (message && message->kind == Kind::Handshake) {
+      throw AuthenticationError("the other side uses an authkey, this one none");
+    }
+    return message;
+  }
+
+  /// As receive(), also of Kind::Handshake.
+  std::optional<Message> receive_any(base::Deadline deadline, std::size_t most = kAnySize) {
+    auto const lock = lock_by(receiving_, deadline);
+    if (!lock) return std::nullopt;
+    auto const use = socket_.use();
+    auto& head = incoming_.head;
+    if (!fill(use.get(), std::as_writable_bytes(std::span(&head, 1)), incoming_.head_filled,
+              deadline)) {
+      return std::nullopt;
+    }
+    if (!head.is_valid()) throw UnpicklingError("receive: what came is no message");
+    if (head.size > most) {
+      throw BufferTooShort("receive: the message has " + std::to_string(head.size) +
+                               " bytes, there is room for " + std::to_string(most),
+                           head.size);
+    }
+    if (!fill_body(use.get(), deadline)) return std::nullopt;
+    Message message{head.kind, head.type, std::move(incoming_.body)};
+    incoming_ = {};
+    return message;
+  }
+
+  /// Whether there is something to receive, at least the beginning of a message, or the end of
+  /// file. Takes nothing. Blocks: until there is. Throws: std::system_error, EBADF as above.
+  bool poll(base::Deadline deadline) {
+    auto const use = socket_.use();
+    return socket_.wait(POLLIN, deadline);
+  }
+
+  /// The socket, readable when poll() is true; -1 when it is closed.
+  int fileno() const noexcept { return socket_.fileno(); }
+  /// Whoever waits in this process gets std::system_error; the other side, EOFError once no other
+  /// process holds this end.
+  void close() noexcept { socket_.close(); }
+  [[nodiscard]] bool closed() const noexcept { return socket_.closed(); }
+
+  /// Ends the connection for all who hold this end.
+  void hang_up() {
+    auto const use = socket_.use();
+    os::end_connection(use.get());
+  }
+
+ private:
+  struct Head {
+    std::uint32_t magic = kMagic;
+    Kind kind{};
+    std::uint64_t size = 0;
+    std::uint64_t type = 0;
+
+    bool is_valid() const noexcept {
+      return magic == kMagic && kind >= Kind::Bytes && kind <= Kind::Handshake &&
+             size <= kMostBytes;
+    }
+  };
+  static_assert(sizeof(Head) == 24, "the head has no padding");
+
+  // Not the first letters of any protocol, nor valid in the other byte order.
+  static constexpr std::uint32_t kMagic = 0x01436d70;
+
+  struct Incoming {
+    Head head;
+    std::size_t head_filled = 0;
+    wire::Bytes body;
+    std::size_t body_filled = 0;
+  };
+
+  void send_all(int socket, std::span<iovec> parts, std::size_t size, base::Deadline deadline) {
+    std::size_t sent = 0;
+    try {
+      while (sent < size) {
+        auto const step = os::send_some(socket, parts);
+        if (step.result == os::Transfer::PeerGone) {
+          throw BrokenPipeError("send: the other end is closed");
+        }
+        sent += step.bytes;
+        advance(parts, step.bytes);
+        if (step.result == os::Transfer::WouldBlock && !socket_.wait(POLLOUT, deadline)) {
+          throw TimeoutError(sent == 0 ? "send: no room in time"
+                                       : "send: cut off in the middle of a message");
+        }
+      }
+    } catch (...) {
+      if (sent != 0) {
+        cut_off_ = true;
+        os::end_sending(socket);
+      }
+      throw;
+    }
+  }
+
+  static void advance(std::span<iovec> parts, std::size_t bytes) noexcept {
+    for (auto& part : parts) {
+      auto const step = std::min(part.iov_len, bytes);
+      part.iov_base = static_cast<std::byte*>(part.iov_base) + step;
+      part.iov_len -= step;
+      bytes -= step;
+    }
+  }
+
+  /// Whether `room` was filled before the deadline passed.
+  bool fill(int socket, std::span<std::byte> room, std::size_t& filled, base::Deadline deadline) {
+    while (filled < room.size()) {
+      auto const step = os::receive_some(socket, room.subspan(filled));
+      if (step.result == os::Transfer::PeerGone) {
+        throw EOFError(incoming_.head_filled == 0
+                           ? "receive: the other end is closed"
+                           : "receive: the other end was closed in the middle of a message");
+      }
+      filled += step.bytes;
+      if (step.result == os::Transfer::WouldBlock && !socket_.wait(POLLIN, deadline)) return false;
+    }
+    return true;
+  }
+
+  bool fill_body(int socket, base::Deadline deadline) {
+    // Memory is used as bytes come, not as a head promises: zeros are written into a cache only.
+    constexpr std::size_t kStep = std::size_t{1} << 20;
+    auto& [head, head_filled, body, filled] = incoming_;
+    body.reserve(head.size);
+    while (filled < head.size) {
+      body.resize(std::min<std::size_t>(head.size, filled - filled % kStep + kStep));
+      if (!fill(socket, body, filled, deadline)) return false;
+    }
+    return true;
+  }
+
+  ClosableFd socket_;
+
+  std::timed_mutex sending_;
+  bool cut_off_ = false;  // guarded by sending_
+
+  std::timed_mutex receiving_;
+  Incoming incoming_;  // guarded by receiving_
+};
+
+}  // namespace multiprocessing::channel

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: BSL-1.0
+// SIGKILL at instruction n, for n = 0, stride, 2 * stride .., of what a child does in a scene, and
+// what must be right afterwards.
+#pragma once
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "helpers.hpp"
+#include "stepper.hpp"
+
+namespace support {
+
+inline bool has_ended(RawChild const& child) {
+  siginfo_t info{};
+  ::waitid(P_PID, static_cast<id_t>(child.pid()), &info, WEXITED | WNOHANG | WNOWAIT);
+  return info.si_pid != 0;
+}
+
+/// Children that do something which blocks, and exit with what it returns.
+class Survivors {
+ public:
+  /// Returns when all of them sleep.
+  template <class Body>
+  Survivors(int count, Body const& body) {
+    for (int i = 0; i < count; ++i) {
+      children_.push_back(std::make_unique<RawChild>(body));
+      wait_until_asleep(children_.back()->pid());
+    }
+  }
+
+  /// Waits until they have ended, or `are_right` to sleep on; true: ended. The watchdog bites when
+  /// they sleep and are wrong.
+  template <class AreRight>
+  bool end_unless(AreRight const& are_right) const {
+    for (;;) {
+      if (std::all_of(children_.begin(), children_.end(), [](auto& c) { return has_ended(*c); })) {
+        return true;
+      }
+      for (auto const& child : children_) {
+        if (!has_ended(*child)) wait_until_asleep_or_ended(child->pid());
+      }
+      if (are_right()) return false;
+    }
+  }
+  int ended() const {
+    return static_cast<int>(std::count_if(children_.begin(), children_.end(),
+                                          [](auto const& child) { return has_ended(*child); }));
+  }
+  /// Blocks until all have ended; the sum of their exit codes.
+  int wait() {
+    int sum = 0;
+    for (auto& child : children_) {
+      int const status = child->wait();
+      sum += WIFEXITED(status) ? WEXITSTATUS(status) : 1000;
+    }
+    return sum;
+  }
+
+ private:
+  std::vector<std::unique_ptr<RawChild>> children_;
+};
+
+enum class Steps {
+  OfTheCall,       ///< from its first instruction until it returns, or sleeps
+  AfterItsWaking,  ///< the call sleeps; from where `wake` wakes it until it returns
+};
+
+/// What a scene has, and does not care for.
+struct Scene {
+  void prepare() {}  ///< run by the victim before
+  void begin() {}    ///< run by this process then
+  void victim() {}   ///< run by the child that is killed
+  void wake() {}     ///< for Steps::AfterItsWaking
+};
+
+/// One scene for each n: `make()` returns it; its check() is run afterwards. How many there were.
+template <Steps steps = Steps::OfTheCall, class Make>
+long kill_at_every_step(long stride, Make const& make) {
+  return for_every_step(0, stride, [&](long n) {
+    auto scene = make();
+    Pipe ready;
+    Pipe go;
+    RawChild victim([&] {
+      scene.prepare();
+      ready.tell();
+      if (steps == Steps::OfTheCall) go.hear();
+      scene.victim();
+      for (;;) ::pause();
+    });
+    ready.hear();
+    wait_until_asleep(victim.pid());
+    scene.begin();
+    Stepper stepper(victim.pid());
+    go.tell();
+    if (steps == Steps::AfterItsWaking) scene.wake();
+    bool const all_taken = stepper.step(n) == n;
+    stepper.kill();
+    victim.forget();  // the stepper has reaped it
+    scene.check();
+    return all_taken;
+  });
+}
+
+}  // namespace support
