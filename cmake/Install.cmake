@@ -5,6 +5,12 @@ include(GNUInstallDirs)
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/multiprocessing")
 install(TARGETS multiprocessing EXPORT multiprocessingTargets FILE_SET HEADERS)
 install(EXPORT multiprocessingTargets NAMESPACE multiprocessing:: DESTINATION "${package_dir}")
+# A file of its own: only who has OpenSSL can read it.
+if(TARGET multiprocessing_authentication)
+  install(TARGETS multiprocessing_authentication EXPORT multiprocessingAuthenticationTargets)
+  install(EXPORT multiprocessingAuthenticationTargets NAMESPACE multiprocessing::
+          DESTINATION "${package_dir}")
+endif()
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/multiprocessingConfig.cmake.in"
   "${PROJECT_BINARY_DIR}/multiprocessingConfig.cmake" INSTALL_DESTINATION "${package_dir}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/multiprocessingConfigVersion.cmake"

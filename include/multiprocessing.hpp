@@ -2,13 +2,21 @@
 // Everything. Users say once: namespace mp = multiprocessing;
 #pragma once
 
-#include <multiprocessing/array.hpp>      // IWYU pragma: export
-#include <multiprocessing/barrier.hpp>    // IWYU pragma: export
-#include <multiprocessing/condition.hpp>  // IWYU pragma: export
-#include <multiprocessing/errors.hpp>     // IWYU pragma: export
-#include <multiprocessing/event.hpp>      // IWYU pragma: export
-#include <multiprocessing/lock.hpp>       // IWYU pragma: export
-#include <multiprocessing/pool.hpp>       // IWYU pragma: export
-#include <multiprocessing/process.hpp>    // IWYU pragma: export
-#include <multiprocessing/semaphore.hpp>  // IWYU pragma: export
-#include <multiprocessing/value.hpp>      // IWYU pragma: export
+#include <multiprocessing/array.hpp>              // IWYU pragma: export
+#include <multiprocessing/barrier.hpp>            // IWYU pragma: export
+#include <multiprocessing/channel.hpp>            // IWYU pragma: export
+#include <multiprocessing/condition.hpp>          // IWYU pragma: export
+#include <multiprocessing/errors.hpp>             // IWYU pragma: export
+#include <multiprocessing/event.hpp>              // IWYU pragma: export
+#include <multiprocessing/fd.hpp>                 // IWYU pragma: export
+#include <multiprocessing/listener.hpp>           // IWYU pragma: export
+#include <multiprocessing/lock.hpp>               // IWYU pragma: export
+#include <multiprocessing/pickle.hpp>             // IWYU pragma: export
+#include <multiprocessing/pipe.hpp>               // IWYU pragma: export
+#include <multiprocessing/pool.hpp>               // IWYU pragma: export
+#include <multiprocessing/process.hpp>            // IWYU pragma: export
+#include <multiprocessing/queue.hpp>              // IWYU pragma: export
+#include <multiprocessing/semaphore.hpp>          // IWYU pragma: export
+#include <multiprocessing/socket_connection.hpp>  // IWYU pragma: export
+#include <multiprocessing/value.hpp>              // IWYU pragma: export
+#include <multiprocessing/wait.hpp>               // IWYU pragma: export

@@ -12,6 +12,7 @@
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
+#include "support/mailbox.hpp"
 
 namespace mp = multiprocessing;
 
@@ -139,5 +140,6 @@ TEST_CASE("a copy is the same array", "[array]") {
   copy[0] = 7;
   CHECK(array[0] == 7);
   CHECK(copy == array);
+  CHECK(support::parcelled(array) == array);
   CHECK_FALSE(mp::Array<int>{1} == array);
 }

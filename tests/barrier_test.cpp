@@ -13,6 +13,7 @@
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
+#include "support/mailbox.hpp"
 
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
@@ -329,6 +330,7 @@ TEST_CASE("it prints, and copies are the same barrier", "[barrier]") {
   CHECK(out.str() == "<Barrier(parties=2, waiting=0)>");
   auto const copy = barrier;
   CHECK(copy == barrier);
+  CHECK(support::parcelled(barrier) == barrier);
   copy.abort();
   CHECK(barrier.broken());
 }

@@ -13,6 +13,7 @@
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
+#include "support/mailbox.hpp"
 #include "support/system_calls.hpp"
 
 namespace mp = multiprocessing;
@@ -278,6 +279,7 @@ TEST_CASE("it prints its lock, and copies are the same condition", "[condition]"
   CHECK(out.str() == "<Condition(<RLock(owner=None)>)>");
   auto const copy = condition;
   CHECK(copy == condition);
+  CHECK(support::parcelled(condition) == condition);
   mp::Lock const lock;
   CHECK(mp::Condition(lock).get_lock() == lock);
 }

@@ -14,6 +14,18 @@ static_assert(std::is_base_of_v<mp::ProcessDied, mp::WorkerDied>);
 static_assert(std::is_base_of_v<mp::Error, mp::BrokenProcessPool>);
 static_assert(std::is_base_of_v<mp::Error, mp::CancelledError>);
 static_assert(std::is_base_of_v<mp::Error, mp::RemoteError>);
+static_assert(std::is_base_of_v<mp::Error, mp::RemoteTraceback>);
+static_assert(std::is_base_of_v<mp::Error, mp::PicklingError>);
+static_assert(std::is_base_of_v<mp::Error, mp::UnpicklingError>);
+static_assert(std::is_base_of_v<mp::Error, mp::TypeError>);
+static_assert(std::is_base_of_v<mp::Error, mp::TimeoutError>);
+static_assert(std::is_base_of_v<mp::Error, mp::Empty>);
+static_assert(std::is_base_of_v<mp::Error, mp::Full>);
+static_assert(std::is_base_of_v<mp::Error, mp::ShutDown>);
+static_assert(std::is_base_of_v<mp::Error, mp::EOFError>);
+static_assert(std::is_base_of_v<mp::Error, mp::BrokenPipeError>);
+static_assert(std::is_base_of_v<mp::Error, mp::BufferTooShort>);
+static_assert(std::is_base_of_v<mp::Error, mp::AuthenticationError>);
 
 TEST_CASE("a death by signal tells the signal, an exit its code", "[errors]") {
   mp::WorkerDied const killed("text", 12, -SIGKILL);
@@ -25,8 +37,45 @@ TEST_CASE("a death by signal tells the signal, an exit its code", "[errors]") {
   CHECK(mp::ProcessDied("", 1, 3).exitcode() == 3);
 }
 
+TEST_CASE("a buffer that is too short tells what the message needs", "[errors]") {
+  mp::BufferTooShort const error("text", 4096);
+  CHECK(error.size() == 4096);
+  CHECK(std::string(error.what()) == "text");
+}
+
 TEST_CASE("a remote error shows the type that is unknown here", "[errors]") {
   mp::RemoteError const error("app::Oops", "it broke");
   CHECK(error.type_name() == "app::Oops");
   CHECK(std::string(error.what()) == "app::Oops: it broke");
+}
+
+TEST_CASE("an exception is printed with its causes and where it came from", "[errors]") {
+  std::exception_ptr exception;
+  try {
+    try {
+      try {
+        throw mp::RemoteTraceback("PoolWorker-1", 812, "Pool.map, item 3 of 10");
+      } catch (...) {
+        std::throw_with_nested(std::out_of_range("7"));
+      }
+    } catch (...) {
+      std::throw_with_nested(std::runtime_error("no such row"));
+    }
+  } catch (...) {
+    exception = std::current_exception();
+  }
+  CHECK(mp::format_exception(exception) ==
+        "std::runtime_error: no such row\n"
+        "caused by std::out_of_range: 7\n"
+        "in process 'PoolWorker-1' (pid 812), Pool.map, item 3 of 10\n");
+  CHECK(mp::format_exception(nullptr) == "no exception\n");
+}
+
+TEST_CASE("register_exception can stand at namespace scope", "[errors]") {
+  class Here : public std::runtime_error {
+   public:
+    explicit Here(std::string const& text) : std::runtime_error(text) {}
+  };
+  static bool const known = mp::register_exception<Here>();
+  CHECK(known);
 }

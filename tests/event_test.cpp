@@ -14,6 +14,7 @@
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
+#include "support/mailbox.hpp"
 #include "support/system_calls.hpp"
 
 namespace mp = multiprocessing;
@@ -145,6 +146,7 @@ TEST_CASE("a copy is the same event", "[event]") {
   mp::Event const event;
   auto const copy = event;
   CHECK(copy == event);
+  CHECK(support::parcelled(event) == event);
   copy.set();
   CHECK(event.is_set());
 }

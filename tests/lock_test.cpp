@@ -16,6 +16,7 @@
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
+#include "support/mailbox.hpp"
 
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
@@ -181,6 +182,7 @@ TEST_CASE("a copy is the same lock, another is not", "[lock]") {
   mp::Lock const lock;
   mp::Lock const copy = lock;
   CHECK(copy == lock);
+  CHECK(support::parcelled(lock) == lock);
   CHECK_FALSE(mp::Lock() == lock);
   copy.acquire();
   CHECK(lock.locked());

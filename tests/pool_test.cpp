@@ -9,13 +9,22 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <exception>
 #include <fstream>
+#include <list>
+#include <map>
+#include <memory>
+#include <new>
 #include <numeric>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include <multiprocessing/pickle.hpp>
 #include <multiprocessing/process.hpp>
 
 #include "support/catch.hpp"
@@ -33,6 +42,29 @@ namespace {
 class NotSendable : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+class Coded : public std::exception {
+ public:
+  Coded() = default;
+  explicit Coded(int value) : code(value) {}
+  char const* what() const noexcept override { return "coded"; }
+  template <class Archive>
+  void serialize(Archive& archive) {
+    archive(code);
+  }
+  int code = 0;
+};
+/// As one whose what() throws, of which compilers warn.
+class Treacherous : public std::exception {
+ public:
+  char const* what() const noexcept override { std::terminate(); }
+};
+
+struct Reading {
+  std::string sensor;
+  std::optional<double> value;
+  bool operator==(Reading const&) const = default;
 };
 
 }  // namespace
@@ -68,6 +100,101 @@ TEST_CASE("an exception of a task reaches the caller as itself, and the pool goe
   CHECK_THROWS_AS(thrown([](int x) { return x == 5 ? throw 5 : x; }), mp::RemoteError);
   CHECK_THROWS_AS(thrown([](int x) { return x == 5 ? throw std::bad_alloc() : x; }),
                   std::bad_alloc);
+  CHECK(pool.map(square, numbers(10)) == squares(10));
+}
+
+TEST_CASE("items and results are whatever can be sent", "[pool]") {
+  mp::Pool pool(2);
+  std::vector<std::map<std::string, Reading>> const items{{{"a", {"x", 1.5}}}, {{"b", {"y", {}}}}};
+  auto const results = pool.map(
+      [](std::map<std::string, Reading> const& item) {
+        return std::pair(item.begin()->first, item.begin()->second);
+      },
+      items);
+  CHECK(results == std::vector{std::pair(std::string("a"), Reading{"x", 1.5}),
+                               std::pair(std::string("b"), Reading{"y", {}})});
+  auto const owned = pool.map([](int x) { return std::make_unique<int>(x); }, numbers(3));
+  CHECK(*owned.at(2) == 2);
+  auto const square_and =
+      mp::bind([](std::string const& suffix, int x) { return std::to_string(square(x)) + suffix; },
+               std::string(" m"));
+  CHECK(pool.map(square_and, numbers(3)) == std::vector<std::string>{"0 m", "1 m", "4 m"});
+}
+
+TEST_CASE("items and results may have padding with anything in it", "[pool]") {
+  struct Holes {
+    char c;
+    int i;
+    bool b;
+  };
+  std::vector<Holes> items(100);
+  std::memset(static_cast<void*>(items.data()), 0xee, items.size() * sizeof(Holes));
+  for (int i = 0; i < 100; ++i) {
+    auto& item = items[static_cast<std::size_t>(i)];
+    item.c = 'c';
+    item.i = i;
+    item.b = true;
+  }
+  auto const dirty = [](Holes const& item) {
+    alignas(Holes) unsigned char storage[sizeof(Holes)];
+    std::memset(storage, 0xdd, sizeof storage);
+    auto& result = *new (storage) Holes;
+    result.c = item.c;
+    result.i = -item.i;
+    result.b = !item.b;
+    return result;
+  };
+  mp::Pool pool(2);
+  auto const results = pool.map(dirty, items);
+  CHECK(results.at(99).i == -99);
+  CHECK_FALSE(results.at(99).b);
+  auto const again = pool.map([](Holes const& item) { return item.i; }, results);
+  CHECK(again.at(99) == -99);
+  auto const listed = pool.map(dirty, std::list<Holes>(items.begin(), items.end()));
+  CHECK(listed.at(7).i == -7);
+}
+
+TEST_CASE("an exception of a task says where it was thrown", "[pool]") {
+  mp::Pool pool(1);
+  auto const pid = pool.worker_pids().at(0);
+  try {
+    pool.map(
+        {.chunksize = 3}, [](int x) { return x == 4 ? throw std::out_of_range("four") : x; },
+        numbers(10));
+    FAIL("no exception");
+  } catch (std::out_of_range const& error) {
+    CHECK(std::string(error.what()) == "four");
+    try {
+      std::rethrow_if_nested(error);
+      FAIL("no origin");
+    } catch (mp::RemoteTraceback const& origin) {
+      CHECK(origin.pid() == pid);
+      CHECK(origin.process_name() == "PoolWorker-1");
+      CHECK(origin.task() == "Pool.map, items 3 to 5 of 10");
+    }
+  }
+}
+
+TEST_CASE("a registered exception of a task arrives with its state", "[pool]") {
+  mp::register_exception<Coded>();
+  mp::Pool pool(1);
+  try {
+    pool.map([](int x) { return x == 4 ? throw Coded(x) : x; }, numbers(10));
+    FAIL("no exception");
+  } catch (Coded const& error) {
+    CHECK(error.code == 4);
+  }
+}
+
+TEST_CASE("an exception that can not be asked for its text costs a worker and not the pool",
+          "[pool]") {
+  mp::Pool pool(1);
+  try {
+    pool.map([](int x) { return x == 4 ? throw Treacherous() : x; }, numbers(10));
+    FAIL("no exception");
+  } catch (mp::WorkerDied const& error) {
+    CHECK(error.signal() == SIGABRT);
+  }
   CHECK(pool.map(square, numbers(10)) == squares(10));
 }
 

@@ -12,6 +12,7 @@
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
+#include "support/mailbox.hpp"
 
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
@@ -151,6 +152,7 @@ TEST_CASE("a copy is the same semaphore", "[semaphore]") {
   mp::Semaphore const semaphore(1);
   auto const copy = semaphore;
   CHECK(copy == semaphore);
+  CHECK(support::parcelled(semaphore) == semaphore);
   copy.acquire();
   CHECK(semaphore.get_value() == 0);
   CHECK_FALSE(mp::Semaphore(1) == semaphore);

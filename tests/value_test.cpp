@@ -13,6 +13,7 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
+#include "support/mailbox.hpp"
 
 namespace mp = multiprocessing;
 
@@ -209,6 +210,7 @@ TEST_CASE("a copy is the same value, also after the first is gone", "[value]") {
   auto first = std::make_unique<mp::Value<int>>(1);
   mp::Value<int> const copy = *first;
   CHECK(copy == *first);
+  CHECK(support::parcelled(copy) == copy);
   *first = 3;
   first.reset();
   CHECK(copy.value() == 3);

@@ -17,14 +17,16 @@
 #include <type_traits>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/lock.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/value.hpp>
+#include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing {
 
 /// A handle of a fixed number of T's without a lock; a copy is the same array, also in a process
-/// that is started with it. A contiguous range. Its length may be zero.
+/// that is started with it, or receives it. A contiguous range. Its length may be zero.
 /// Threads, processes: distinct elements safe; the same by external synchronization, or atomic().
 /// Python: multiprocessing.RawArray.
 template <class T>
@@ -81,6 +83,28 @@ class RawArray {
     return a.header_ == b.header_;
   }
 
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    save_as(encoder, "a RawArray");
+  }
+  template <class Decoder>
+  static RawArray decode_from(Decoder& decoder) {
+    RawArray const array(wire::read_handle<Header>(decoder));
+    auto const room = array.header_.lease()->size() - array.header_.offset() - sizeof(Header);
+    if (array.size() > room / sizeof(T)) {
+      throw UnpicklingError("decoding meets an array that is larger than its block");
+    }
+    return array;
+  }
+
+ protected:
+  template <class Encoder>
+  void save_as(Encoder& encoder, char const* what) const {
+    wire::save_handle(encoder, header_, what);
+  }
+
  private:
   struct alignas(base::kCacheLine) Header {
     explicit Header(std::size_t elements) noexcept : size(elements) {}
@@ -103,6 +127,8 @@ class RawArray {
     }
     return static_cast<std::size_t>(size);
   }
+  explicit RawArray(shm::Shared<Header> const& header) : header_(header) {}
+
   static std::size_t bytes(Zeroed zeroed) {
     if (zeroed.size > PTRDIFF_MAX / sizeof(T)) throw std::bad_array_new_length();
     return zeroed.size * sizeof(T);
@@ -149,7 +175,21 @@ class Array : public RawArray<T> {
 
   AnyLock const& get_lock() const noexcept { return lock_; }
 
+  /// For the wire.
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    this->save_as(encoder, "an Array");
+    lock_.save(encoder);
+  }
+  template <class Decoder>
+  static Array decode_from(Decoder& decoder) {
+    auto const elements = RawArray<T>::decode_from(decoder);
+    return Array(elements, AnyLock::decode_from(decoder));
+  }
+
  private:
+  Array(RawArray<T> const& elements, AnyLock const& lock) : RawArray<T>(elements), lock_(lock) {}
+
   static AnyLock chosen(ArrayOptions const& options) {
     return options.lock ? *options.lock : RLock();
   }

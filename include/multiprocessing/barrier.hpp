@@ -13,9 +13,10 @@
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/errors.hpp>
+#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/sync/turnstile.hpp>
+#include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing {
 
@@ -27,7 +28,8 @@ struct BarrierOptions {
   std::optional<std::chrono::nanoseconds> timeout = {};
 };
 
-/// A handle; a copy is the same barrier, also in a process that is started with it.
+/// A handle; a copy is the same barrier, also in a process that is started with it, or receives it:
+/// one with an action can not be sent (PicklingError).
 /// Threads, processes: all members safe.
 /// Peer death: of a party that waits, or runs the action, and of anybody in the middle of a call:
 /// the barrier is broken, and the others get BrokenBarrierError. A party that dies before it comes
@@ -92,8 +94,31 @@ class Barrier {
     return a.state_ == b.state_;
   }
 
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    if (options_->action) {
+      throw PicklingError(
+          "a Barrier with an action can not be sent, because a std::function hides what it holds; "
+          "pass it to a Process, or call the action where Barrier.wait returns 0");
+    }
+    wire::save_handle(encoder, state_, "a Barrier");
+    encoder(options_->timeout);
+  }
+  template <class Decoder>
+  static Barrier decode_from(Decoder& decoder) {
+    auto const state = wire::read_handle<sync::Turnstile>(decoder);
+    BarrierOptions options;
+    decoder(options.timeout);
+    return Barrier(std::move(options), state);
+  }
+
  private:
   using Passage = sync::Turnstile::Passage;
+
+  Barrier(BarrierOptions options, shm::Shared<sync::Turnstile> const& state)
+      : options_(std::make_shared<BarrierOptions const>(std::move(options))), state_(state) {}
 
   static std::uint32_t checked(std::int64_t parties) {
     if (parties < 1 || parties > sync::Turnstile::kMostParties) {

@@ -12,11 +12,12 @@
 #include <multiprocessing/lock.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/sync/wait_queue.hpp>
+#include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing {
 
 /// A handle of a condition and its lock; a copy is the same condition, also in a process that is
-/// started with it. Lockable and TimedLockable: it locks its lock.
+/// started with it, or receives it. Lockable and TimedLockable: it locks its lock.
 /// Threads, processes: all members safe.
 /// Peer death: a sleeper that is dead takes no notification. One that is killed after it was told:
 /// its turn goes to another with the next notify(), which then wakes one more. Killed in notify():
@@ -120,7 +121,23 @@ class Condition {
   /// Whether both are the same condition.
   friend bool operator==(Condition const&, Condition const&) = default;
 
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    wire::save_handle(encoder, queue_, "a Condition");
+    lock_.save(encoder);
+  }
+  template <class Decoder>
+  static Condition decode_from(Decoder& decoder) {
+    auto const queue = wire::read_handle<sync::WaitQueue>(decoder);
+    return Condition(AnyLock::decode_from(decoder), queue);
+  }
+
  private:
+  Condition(AnyLock const& lock, shm::Shared<sync::WaitQueue> const& queue)
+      : lock_(lock), queue_(queue) {}
+
   void require_lock(char const* call) const {
     if (lock_.held_by_this_thread()) return;
     throw std::logic_error("Condition." + std::string(call) +

@@ -10,10 +10,11 @@
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/sync/wait_word.hpp>
+#include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing {
 
-/// A handle; a copy is the same event, also in a process that is started with it.
+/// A handle; a copy is the same event, also in a process that is started with it, or receives it.
 /// Threads, processes: all members safe.
 /// Peer death: killed at any instruction of set(), either nothing has happened, or the event is set
 /// and everybody is awake. A waiter that is killed costs nobody anything.
@@ -62,7 +63,20 @@ class Event {
   /// Whether both are the same event.
   friend bool operator==(Event const&, Event const&) = default;
 
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    wire::save_handle(encoder, state_, "an Event");
+  }
+  template <class Decoder>
+  static Event decode_from(Decoder& decoder) {
+    return Event(wire::read_handle<sync::WaitWord>(decoder));
+  }
+
  private:
+  explicit Event(shm::Shared<sync::WaitWord> const& state) : state_(state) {}
+
   static constexpr std::uint32_t kSet = 1;
   static constexpr std::uint32_t kCleared = 2;
 

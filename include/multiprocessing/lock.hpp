@@ -8,15 +8,17 @@
 #include <string>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/sync/mutex.hpp>
+#include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing {
 
 /// A handle of a Lock or an RLock: what both can do, for who does not care which it is.
-/// A copy is the same lock, also in a process that is started with it. Lockable and TimedLockable:
-/// works with std::scoped_lock and std::unique_lock.
+/// A copy is the same lock, also in a process that is started with it, or that receives it.
+/// Lockable and TimedLockable: works with std::scoped_lock and std::unique_lock.
 /// Threads, processes: all members safe. It belongs to the thread that acquired it.
 /// Peer death: when the thread that holds it ends, killed or not, the next one acquires it at once,
 /// and recovered() tells it. A waiter that is killed costs nobody anything.
@@ -82,10 +84,26 @@ class AnyLock {
   /// Whether both are the same lock.
   friend bool operator==(AnyLock const&, AnyLock const&) = default;
 
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    wire::save_handle(encoder, state_, state_->kind() == Kind::Recursive ? "an RLock" : "a Lock");
+  }
+  template <class Decoder>
+  static AnyLock decode_from(Decoder& decoder) {
+    return AnyLock(wire::read_handle<sync::Mutex>(decoder));
+  }
+
  protected:
   using Kind = sync::Mutex::Kind;
 
   explicit AnyLock(Kind kind) : AnyLock(shm::Shared<sync::Mutex>::make(0, kind)) {}
+
+  /// The same lock. Throws: UnpicklingError unless it is of this kind.
+  AnyLock(AnyLock const& lock, Kind kind) : AnyLock(lock) {
+    if (state_->kind() != kind) throw UnpicklingError("decoding meets another kind of lock");
+  }
 
  private:
   friend class Condition;
@@ -116,6 +134,15 @@ class Lock : public AnyLock {
  public:
   /// Throws: std::bad_alloc, std::system_error.
   Lock() : AnyLock(Kind::Plain) {}
+
+  /// For the wire.
+  template <class Decoder>
+  static Lock decode_from(Decoder& decoder) {
+    return Lock(AnyLock::decode_from(decoder));
+  }
+
+ private:
+  explicit Lock(AnyLock const& lock) : AnyLock(lock, Kind::Plain) {}
 };
 
 /// May be acquired again by the thread that holds it; it is free when it was released as often.
@@ -124,6 +151,15 @@ class RLock : public AnyLock {
  public:
   /// Throws: std::bad_alloc, std::system_error.
   RLock() : AnyLock(Kind::Recursive) {}
+
+  /// For the wire.
+  template <class Decoder>
+  static RLock decode_from(Decoder& decoder) {
+    return RLock(AnyLock::decode_from(decoder));
+  }
+
+ private:
+  explicit RLock(AnyLock const& lock) : AnyLock(lock, Kind::Recursive) {}
 };
 
 }  // namespace multiprocessing

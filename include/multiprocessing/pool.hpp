@@ -68,13 +68,14 @@ class Pool {
   /// f(item) for every item of `items`, in order: a std::vector of what f returns, nothing if f
   /// returns nothing. Runs f in the workers, on copies of the items.
   /// Blocks: until all chunks are done, also when an item fails: that skips the rest of its chunk.
-  /// Throws: what the first failed item (in their order) threw, as itself where its type is one of
-  /// <stdexcept> or <new>, a bad_cast, bad_typeid, bad_function_call, bad_..._access, a
-  /// system_error of the system's or the generic category, or this library's; else RemoteError.
-  /// WorkerDied for the items of a worker that died. CancelledError when another thread terminates
-  /// the pool. std::invalid_argument once closed, or for a chunksize below 1; std::length_error for
-  /// 2^32 chunks; BrokenProcessPool; std::bad_alloc; Error when f lies in no module that workers
-  /// have. What the range itself throws passes through, and no item has run then. Python:
+  /// Throws: what the first failed item (in their order) threw, as itself where its type is of the
+  /// standard library, of this one, or registered (register_exception); else RemoteError. Its
+  /// causes are nested in it, the last is a RemoteTraceback: see format_exception(). WorkerDied for
+  /// the items of a worker that died. CancelledError when another thread terminates the pool.
+  /// std::invalid_argument once closed, or for a chunksize below 1; std::length_error for 2^32
+  /// chunks; BrokenProcessPool; std::bad_alloc; PicklingError for items that can not be written and
+  /// functions in no module; UnpicklingError when a worker lacks the module of a function. What the
+  /// range itself throws passes through, and no item has run then. Python:
   /// multiprocessing.pool.Pool.map; differs: Python throws the failure that came first.
   template <class F, std::ranges::input_range Items>
   auto map(F const& f, Items&& items) {

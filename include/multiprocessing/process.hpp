@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/exit_status.hpp>  // IWYU pragma: export
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/process_record.hpp>
@@ -75,11 +76,13 @@ class Process {
     who->daemon = options.daemon.value_or(who->daemon);
     // std::function wants copies; what can only be moved is shared by them.
     using Call = std::tuple<std::decay_t<F>, std::decay_t<Args>...>;
+    channel::Collector collector;
     auto call = std::make_shared<Call>(std::forward<F>(f), std::forward<Args>(args)...);
     auto target = [call = std::move(call)] {
       std::apply([](auto&&... parts) { std::invoke(std::move(parts)...); }, std::move(*call));
     };
-    record_ = std::make_shared<launch::ProcessRecord>(std::move(who), std::move(target));
+    record_ = std::make_shared<launch::ProcessRecord>(std::move(who), std::move(target),
+                                                      collector.take());
   }
 
   Process(Process&&) noexcept = default;

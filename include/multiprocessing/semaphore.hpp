@@ -7,12 +7,14 @@
 #include <ostream>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <variant>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/sync/counter.hpp>
 #include <multiprocessing/sync/reclaiming_counter.hpp>
+#include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing {
 
@@ -24,8 +26,8 @@ struct SemaphoreOptions {
   bool reclaim = false;
 };
 
-/// A handle; a copy is the same semaphore, also in a process that is started with it. Works with
-/// std::scoped_lock and std::unique_lock.
+/// A handle; a copy is the same semaphore, also in a process that is started with it, or receives
+/// it. Works with std::scoped_lock and std::unique_lock.
 /// Threads, processes: all members safe; without `reclaim` any of them may release what another
 /// acquired.
 /// Peer death: a waiter that is killed costs nobody anything; what a dead process had acquired is
@@ -37,7 +39,7 @@ class Semaphore {
   /// std::system_error.
   explicit Semaphore(std::int64_t value = 1) : Semaphore(SemaphoreOptions{.value = value}) {}
   explicit Semaphore(SemaphoreOptions options)
-      : Semaphore("Semaphore", options, sync::Counter::kLargest) {}
+      : Semaphore(kUnbounded, options, sync::Counter::kLargest) {}
 
   /// Blocks: until it was above zero and has been lowered. Always true, as in Python.
   bool acquire() const { return acquire_by(base::Deadline::never()); }
@@ -110,7 +112,29 @@ class Semaphore {
     return a.state_ == b.state_;
   }
 
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    bool const is_bounded = std::string_view(name_) == kBounded;
+    encoder(is_bounded, reclaiming() != nullptr);
+    auto const* const what = is_bounded ? "a BoundedSemaphore" : "a Semaphore";
+    std::visit([&](auto const& state) { wire::save_handle(encoder, state, what); }, state_);
+  }
+  template <class Decoder>
+  static Semaphore decode_from(Decoder& decoder) {
+    bool is_bounded = false;
+    bool reclaims = false;
+    decoder(is_bounded, reclaims);
+    auto const* const name = is_bounded ? kBounded : kUnbounded;
+    if (reclaims) return {name, wire::read_handle<sync::ReclaimingCounter>(decoder)};
+    return {name, wire::read_handle<sync::Counter>(decoder)};
+  }
+
  protected:
+  static constexpr char const* kUnbounded = "Semaphore";
+  static constexpr char const* kBounded = "BoundedSemaphore";
+
   Semaphore(char const* name, SemaphoreOptions options, std::uint32_t bound)
       : name_(name), state_(make(name, options, bound)) {}
 
@@ -127,6 +151,8 @@ class Semaphore {
   using Counting = shm::Shared<sync::Counter>;
   using Reclaiming = shm::Shared<sync::ReclaimingCounter>;
   using State = std::variant<Counting, Reclaiming>;
+
+  Semaphore(char const* name, State const& state) : name_(name), state_(state) {}
 
   static State make(char const* name, SemaphoreOptions options, std::uint32_t bound) {
     auto const value = checked(name, options.value);
@@ -164,7 +190,16 @@ class BoundedSemaphore : public Semaphore {
   explicit BoundedSemaphore(std::int64_t value = 1)
       : BoundedSemaphore(SemaphoreOptions{.value = value}) {}
   explicit BoundedSemaphore(SemaphoreOptions options)
-      : Semaphore("BoundedSemaphore", options, checked("BoundedSemaphore", options.value)) {}
+      : Semaphore(kBounded, options, checked(kBounded, options.value)) {}
+
+  /// For the wire.
+  template <class Decoder>
+  static BoundedSemaphore decode_from(Decoder& decoder) {
+    return BoundedSemaphore(Semaphore::decode_from(decoder));
+  }
+
+ private:
+  explicit BoundedSemaphore(Semaphore const& semaphore) : Semaphore(semaphore) {}
 };
 
 }  // namespace multiprocessing

@@ -14,6 +14,7 @@
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/sync/journaled.hpp>
 #include <multiprocessing/wire/bitwise.hpp>
+#include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing {
 
@@ -45,7 +46,7 @@ struct ValueOptions {
   std::optional<AnyLock> lock = {};
 };
 
-/// A handle; a copy is the same value, also in a process that is started with it.
+/// A handle; a copy is the same value, also in a process that is started with it, or receives it.
 /// Threads, processes: all members safe; those that return a T or take one hold the lock.
 /// Peer death: assignment and update() happen as a whole or not at all. Who is killed while it
 /// holds a Guard leaves what it has written; the next holder of the lock can see recovered().
@@ -112,6 +113,19 @@ class Value {
   /// Whether both are the same value.
   friend bool operator==(Value const& a, Value const& b) noexcept { return a.value_ == b.value_; }
 
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    wire::save_handle(encoder, value_, "a Value");
+    lock_.save(encoder);
+  }
+  template <class Decoder>
+  static Value decode_from(Decoder& decoder) {
+    auto const value = wire::read_handle<State>(decoder);
+    return Value(value, AnyLock::decode_from(decoder));
+  }
+
  private:
   struct State {
     explicit State(T const& initial) : mutex(sync::Mutex::Kind::Recursive), value(initial) {}
@@ -121,6 +135,8 @@ class Value {
     sync::Mutex mutex;  ///< not used where another lock was given
     sync::Journaled<T> value;
   };
+
+  Value(shm::Shared<State> const& value, AnyLock const& lock) : value_(value), lock_(lock) {}
 
   shm::Shared<State> value_;
   AnyLock lock_;
@@ -183,11 +199,24 @@ class RawValue {
     return a.value_ == b.value_;
   }
 
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    wire::save_handle(encoder, value_, "a RawValue");
+  }
+  template <class Decoder>
+  static RawValue decode_from(Decoder& decoder) {
+    return RawValue(wire::read_handle<State>(decoder));
+  }
+
  private:
   struct State {
     explicit State(T const& initial) : value(initial) {}
     alignas(std::atomic_ref<T>::required_alignment) T value;
   };
+
+  explicit RawValue(shm::Shared<State> const& value) : value_(value) {}
 
   shm::Shared<State> value_;
 };

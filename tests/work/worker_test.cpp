@@ -48,8 +48,8 @@ class OneChunk {
   Phase phase() const { return ChunkWord::unpack(claim_.job.words[0].load()).phase; }
   ChunkResult& result() const { return *segment_.at<ChunkResult>(kAt + 4096); }
   wire::ExceptionRecord exception() const {
-    wire::Decoder decoder({segment_.data(result().offset), result().size});
-    return wire::decode<wire::ExceptionRecord>(decoder);
+    std::span<std::byte const> bytes{segment_.data(result().offset), result().size};
+    return wire::decode<wire::ExceptionRecord>(bytes);
   }
 
  private:
@@ -70,8 +70,8 @@ TEST_CASE("a chunk that returns is done, one that throws has failed with its exc
   OneChunk bad(&fails);
   bad.run();
   CHECK(bad.phase() == Phase::Failed);
-  CHECK(bad.exception().type_name == "std::out_of_range");
-  CHECK(bad.exception().what == "no such item");
+  CHECK(bad.exception().chain.at(0).type_name == "std::out_of_range");
+  CHECK(bad.exception().chain.at(0).what == "no such item");
 }
 
 TEST_CASE("a failure is told even when there is no memory to describe it", "[worker]") {

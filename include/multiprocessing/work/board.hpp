@@ -40,7 +40,7 @@
 #include <multiprocessing/shm/life_lock.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/event_count.hpp>
-#include <multiprocessing/wire/callable.hpp>
+#include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/result_log.hpp>
 

@@ -17,6 +17,7 @@
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/crew.hpp>
@@ -149,8 +150,10 @@ class Job {
     switch (word_of(chunk).phase) {
       case ChunkWord::Phase::Failed: {
         if (result.size == 0) throw std::bad_alloc();
-        wire::Decoder decoder({crew_.segment().data(result.offset), result.size});
-        wire::throw_recorded(wire::decode<wire::ExceptionRecord>(decoder));
+        auto bytes = encoded_results(chunk);
+        auto record = wire::decode<wire::ExceptionRecord>(bytes);
+        wire::add_task(record, std::string(call_) + ", " + items_of(chunk));
+        wire::throw_recorded(record);
       }
       case ChunkWord::Phase::Lost:
         throw_lost(chunk, result);
@@ -161,18 +164,22 @@ class Job {
     }
   }
 
-  [[noreturn]] void throw_lost(std::uint32_t chunk, ChunkResult const& result) const {
-    auto const state =
-        result.end_code == 0 ? os::ChildEnd::State::Stolen : os::ChildEnd::State::Ended;
-    auto const status = ExitStatus::from({state, result.end_code, result.end_status});
+  /// "items 3 to 5 of 10"
+  std::string items_of(std::uint32_t chunk) const {
     auto const first = chunk * sizes_.chunk_size;
     auto const last = first + items_in(chunk) - 1;
     auto const items = first == last
                            ? "item " + std::to_string(first)
                            : "items " + std::to_string(first) + " to " + std::to_string(last);
+    return items + " of " + std::to_string(sizes_.items);
+  }
+
+  [[noreturn]] void throw_lost(std::uint32_t chunk, ChunkResult const& result) const {
+    auto const state =
+        result.end_code == 0 ? os::ChildEnd::State::Stolen : os::ChildEnd::State::Ended;
+    auto const status = ExitStatus::from({state, result.end_code, result.end_status});
     throw WorkerDied(std::string(call_) + ": worker process " + std::to_string(result.pid) + " " +
-                         status.to_string() + " while it ran " + items + " of " +
-                         std::to_string(sizes_.items),
+                         status.to_string() + " while it ran " + items_of(chunk),
                      result.pid, status.exitcode());
   }
 

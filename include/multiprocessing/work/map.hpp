@@ -19,8 +19,12 @@
 #include <vector>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/os/module.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/callable.hpp>
+#include <multiprocessing/wire/code_pointer.hpp>
+#include <multiprocessing/wire/refusal.hpp>
+#include <multiprocessing/wire/representation.hpp>
 #include <multiprocessing/work/crew.hpp>
 #include <multiprocessing/work/job.hpp>
 #include <multiprocessing/work/worker.hpp>
@@ -48,9 +52,10 @@ using ResultOf = std::remove_cvref_t<decltype(call(std::declval<F&>(), std::decl
 template <class Item>
 class ItemReader {
  public:
-  explicit ItemReader(ChunkContext const& context) : decoder_(bytes_of(context)) {}
+  explicit ItemReader(ChunkContext const& context)
+      : rest_(bytes_of(context)), modules_(&context.modules) {}
 
-  Item next() { return wire::decode<Item>(decoder_); }
+  Item next() { return wire::decode<Item>(rest_, modules_); }
 
  private:
   static std::span<std::byte const> bytes_of(ChunkContext const& context) {
@@ -65,7 +70,8 @@ class ItemReader {
     }
   }
 
-  wire::Decoder decoder_;
+  std::span<std::byte const> rest_;
+  os::ModuleTable const* modules_;
 };
 
 /// What a worker runs for every chunk of a map of `F` over `Item`s.
@@ -73,8 +79,8 @@ template <class F, class Item>
 void run_chunk(ChunkContext const& context) {
   using Result = ResultOf<F, Item>;
   auto const& job = context.job;
-  wire::Decoder callable_bytes({context.segment.data(job.callable.offset), job.callable.size});
-  F f = wire::decode_callable<F>(callable_bytes, context.modules);
+  std::span<std::byte const> callable{context.segment.data(job.callable.offset), job.callable.size};
+  F f = wire::decode<F>(callable, &context.modules);
   ItemReader<Item> items(context);
   if constexpr (std::is_void_v<Result>) {
     for (auto i = context.first_item(); i < context.end_item(); ++i) {
@@ -88,14 +94,13 @@ void run_chunk(ChunkContext const& context) {
       Item item = items.next();
       Result const result = call(f, item);
       context.end_if_forked();
-      std::memcpy(to, std::addressof(result), sizeof(Result));
+      wire::write_representations(to, std::addressof(result), 1);
     }
   } else {
     wire::Bytes bytes;
-    wire::Encoder encoder(bytes);
     for (auto i = context.first_item(); i < context.end_item(); ++i) {
       Item item = items.next();
-      wire::encode<Result>(encoder, call(f, item));
+      wire::encode<Result>(bytes, call(f, item));
     }
     context.end_if_forked();
     context.record(bytes);
@@ -115,15 +120,16 @@ decltype(auto) sized(Inputs&& inputs) {
 }
 
 template <class Item, class Inputs>
-void write_plain(char const* call, Inputs&& inputs, std::uint64_t count, std::byte* to) {
+void write_items(char const* call, Inputs&& inputs, std::uint64_t count, std::byte* to) {
   if constexpr (std::ranges::contiguous_range<Inputs>) {
-    if (count != 0) std::memcpy(to, std::ranges::data(inputs), count * sizeof(Item));
+    Item const* const items = std::ranges::data(inputs);
+    wire::write_representations(to, items, count);
   } else {
     std::uint64_t written = 0;
     for (auto&& each : inputs) {
       if (++written > count) break;
       Item const item(std::forward<decltype(each)>(each));
-      std::memcpy(to, std::addressof(item), sizeof(Item));
+      wire::write_representations(to, std::addressof(item), 1);
       to += sizeof(Item);
     }
     if (written != count) {
@@ -155,9 +161,8 @@ struct EncodedItems {
 template <class Item, class Inputs>
 EncodedItems encode_items(Inputs&& inputs) {
   EncodedItems items;
-  wire::Encoder encoder(items.bytes);
   for (auto&& item : inputs) {
-    wire::encode<Item>(encoder, std::forward<decltype(item)>(item));
+    wire::encode<Item>(items.bytes, std::forward<decltype(item)>(item));
     items.ends.push_back(items.bytes.size());
   }
   return items;
@@ -172,9 +177,9 @@ std::vector<Result> collect(Job const& job, std::uint64_t count) {
     std::vector<Result> results;
     results.reserve(count);
     for (std::uint32_t chunk = 0; chunk < job.chunks(); ++chunk) {
-      wire::Decoder decoder(job.encoded_results(chunk));
+      auto rest = job.encoded_results(chunk);
       for (auto left = job.items_in(chunk); left != 0; --left) {
-        results.push_back(wire::decode<Result>(decoder));
+        results.push_back(wire::decode<Result>(rest));
       }
     }
     return results;
@@ -193,32 +198,13 @@ inline std::uint64_t chunk_size_for(char const* call, std::optional<std::int64_t
   return std::max<std::uint64_t>(1, (items + chunks - 1) / chunks);
 }
 
-}  // namespace map_detail
-
-/// f(item) for every item, in order. What Pool::map promises is said there.
-template <class F, std::ranges::input_range Inputs>
-auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F const& f,
+template <class F, class Item, class Result, class Inputs>
+auto run(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F const& f,
          Inputs&& inputs) {
-  using Item = std::ranges::range_value_t<Inputs>;
-  wire::require_sendable<F>();
-  static_assert(wire::Encodable<Item>,
-                "multiprocessing: items of this type can not be sent to another process; what can "
-                "is: trivially copyable types without pointers, std::string, std::vector of these, "
-                "and classes with cereal's serialize functions");
-  static_assert(map_detail::CallableWith<F, Item>,
-                "multiprocessing: the function can not be called with an item of this range");
-  using Result = map_detail::ResultOf<F, Item>;
-  static_assert(
-      std::is_void_v<Result> || wire::Encodable<Result>,
-      "multiprocessing: results of this type can not be sent to another process; what can "
-      "is: trivially copyable types without pointers, std::string, std::vector of these, "
-      "and classes with cereal's serialize functions");
-
   crew.require_open(call);
   wire::Bytes callable;
-  wire::Encoder callable_encoder(callable);
-  wire::encode_callable(callable_encoder, f);
-  auto const code = wire::place_of(&map_detail::run_chunk<F, Item>);
+  wire::encode<F>(callable, f);
+  auto const code = wire::place_of(&run_chunk<F, Item>);
 
   std::uint64_t result_size = 0;  // 0: has none in advance
   if constexpr (!std::is_void_v<Result> && wire::PlainBytes<Result>) {
@@ -229,11 +215,11 @@ auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F 
     result_size = sizeof(Result);
   }
   JobSizes sizes;
-  auto const run = [&](std::uint64_t count, std::uint64_t input_bytes, auto const& fill) {
+  auto const run_job = [&](std::uint64_t count, std::uint64_t input_bytes, auto const& fill) {
     sizes.items = count;
-    sizes.chunk_size = map_detail::chunk_size_for(call, chunksize, count, crew.workers());
+    sizes.chunk_size = chunk_size_for(call, chunksize, count, crew.workers());
     sizes.input_bytes = input_bytes;
-    sizes.result_bytes = map_detail::bytes_of(count, result_size);
+    sizes.result_bytes = bytes_of(count, result_size);
     if (count == 0) {
       if constexpr (std::is_void_v<Result>) {
         return;
@@ -244,23 +230,48 @@ auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F 
     Job job(crew, call, sizes, code, callable);
     fill(job);
     job.run();
-    if constexpr (!std::is_void_v<Result>) return map_detail::collect<Result>(job, count);
+    if constexpr (!std::is_void_v<Result>) return collect<Result>(job, count);
   };
 
   if constexpr (wire::PlainBytes<Item>) {
-    auto&& items = map_detail::sized<Item>(std::forward<Inputs>(inputs));
+    auto&& items = sized<Item>(std::forward<Inputs>(inputs));
     auto const count = static_cast<std::uint64_t>(std::ranges::size(items));
-    return run(count, map_detail::bytes_of(count, sizeof(Item)),
-               [&](Job& job) { map_detail::write_plain<Item>(call, items, count, job.input()); });
+    return run_job(count, bytes_of(count, sizeof(Item)),
+                   [&](Job& job) { write_items<Item>(call, items, count, job.input()); });
   } else {
-    auto const items = map_detail::encode_items<Item>(std::forward<Inputs>(inputs));
+    auto const items = encode_items<Item>(std::forward<Inputs>(inputs));
     sizes.input_is_encoded = true;
-    return run(items.ends.size(), items.bytes.size(), [&](Job& job) {
+    return run_job(items.ends.size(), items.bytes.size(), [&](Job& job) {
       items.write_table(job.input_table(), sizes);
       if (!items.bytes.empty()) {
         std::memcpy(job.input(), items.bytes.data(), items.bytes.size());
       }
     });
+  }
+}
+
+}  // namespace map_detail
+
+/// f(item) for every item, in order. What Pool::map promises is said there.
+template <class F, std::ranges::input_range Inputs>
+auto map(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F const& f,
+         Inputs&& inputs) {
+  using Item = std::ranges::range_value_t<Inputs>;
+  wire::require_sendable<F>();
+  wire::require_picklable<Item>();
+  static_assert(map_detail::CallableWith<F, Item>,
+                "multiprocessing: the function can not be called with an item of this range");
+  if constexpr (wire::Sendable<F> && wire::Picklable<Item> && map_detail::CallableWith<F, Item>) {
+    using Result = map_detail::ResultOf<F, Item>;
+    if constexpr (std::is_void_v<Result>) {
+      map_detail::run<F, Item, Result>(crew, call, chunksize, f, std::forward<Inputs>(inputs));
+    } else {
+      wire::require_picklable<Result>();
+      if constexpr (wire::Picklable<Result>) {
+        return map_detail::run<F, Item, Result>(crew, call, chunksize, f,
+                                                std::forward<Inputs>(inputs));
+      }
+    }
   }
 }
 

@@ -9,12 +9,14 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
+#include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
-#include <multiprocessing/wire/callable.hpp>
+#include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
 
@@ -102,8 +104,9 @@ class Worker {
     context.result() = {};
     try {
       wire::Bytes bytes;
-      wire::Encoder encoder(bytes);
-      wire::encode(encoder, wire::record_current_exception());
+      auto record = wire::record_current_exception();
+      wire::add_origin(record, {launch::identity().name, os::this_pid(), {}});
+      wire::encode(bytes, record);
       context.record(bytes);
     } catch (...) {  // no memory: the empty result says so
     }
