@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// SIGKILL at instruction n, for n = 0, stride, 2 * stride .., of everything that changes what keeps
-// a block: no block is lost, none is freed that something keeps, and none stays that nothing keeps.
-//
-//   MULTIPROCESSING_TEST_STRIDE=1      every instruction
+// SIGKILL at each moment, see support/scenes.hpp, of everything that changes what keeps a block: no
+// block is lost, none is freed that something keeps, and none stays that nothing keeps.
 #include <algorithm>
 #include <array>
 #include <cstring>
@@ -15,7 +13,7 @@
 #include "../support/arena_member.hpp"
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
-#include "../support/stepper.hpp"
+#include "../support/scenes.hpp"
 
 namespace kill_in_arena_test {
 
@@ -27,11 +25,6 @@ namespace {
 constexpr std::uint64_t kRoom = std::uint64_t{4} << 30;
 constexpr std::uint64_t kLarge = 40'000;
 constexpr std::uint64_t kMegabyte = std::uint64_t{1} << 20;
-
-// A prime, so that over many runs of a loop all its instructions are met.
-long stride() {
-  return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 211 : 89);
-}
 
 /// An arena with a participant that this process speaks for, `me`, and a block of it that others
 /// belong to: the queue, in a manner of speaking. In its memory the victim notes what it makes.
@@ -77,10 +70,10 @@ struct Scene {
   }
 };
 
-/// Runs `body(place)` in a participant of its own, kills it at its n-th instruction. Whether it had
-/// so many.
-template <class Body>
-bool kill_at(long n, Arena& arena, Body const& body) {
+/// Runs `body(place)` in a participant of its own, and kills it after `run(stepper, pid)`. What that
+/// returned.
+template <class Body, class Run>
+bool kill_in(Arena& arena, Body const& body, Run const& run) {
   support::Pipe ready;
   support::Pipe go;
   Number const place = arena.claim(Arena::kNobody);
@@ -97,22 +90,32 @@ bool kill_at(long n, Arena& arena, Body const& body) {
   support::wait_until_asleep(victim.pid());
   support::Stepper stepper(victim.pid());
   go.tell();
-  bool const all_taken = stepper.step(n) == n;
+  bool const result = run(stepper, victim.pid());
   stepper.kill();
-  return all_taken;
+  return result;
+}
+
+/// For Stepper: `n` instructions.
+auto steps(long n) {
+  return [n](support::Stepper& stepper, pid_t) { return stepper.step(n) == n; };
+}
+
+template <class Scene, class Run>
+bool play(Run const& run) {
+  Scene scene;
+  scene.begin();
+  bool const result = kill_in(
+      scene.arena, [&](Number place) { scene.victim(place); }, run);
+  scene.arena.bury_the_dead();
+  scene.check();
+  return result;
 }
 
 template <class Scene>
-void kill_at_every_step(long how_far_apart = stride()) {
-  auto const attempts = support::for_every_step(0, how_far_apart, [](long n) {
-    Scene scene;
-    scene.begin();
-    bool const all_taken = kill_at(n, scene.arena, [&](Number place) { scene.victim(place); });
-    scene.arena.bury_the_dead();
-    scene.check();
-    return all_taken;
-  });
-  CHECK(attempts > 3);
+void kill_at_every_step() {
+  auto const attempts = support::for_every_change(
+      support::stride(1), [](auto const& run) { return play<Scene>(run); });
+  CHECK(attempts > 1);
 }
 }  // namespace
 
@@ -284,7 +287,10 @@ TEST_CASE("memory is kept warm, grows and is given back: killed at every step", 
       end(0);
     }
   };
-  kill_at_every_step<Warm>(5 * stride());  // each time has to find that much memory first
+  // Too much memory to look for changes in.
+  auto const attempts = support::for_every_step(
+      0, support::stride(443), [](long n) { return play<Warm>(steps(n)); });
+  CHECK(attempts > 1);
 }
 
 TEST_CASE("what a killed process left half done is repaired: killed at every step", "[faults]") {
@@ -294,13 +300,15 @@ TEST_CASE("what a killed process left half done is repaired: killed at every ste
   };
   // The first is killed about everywhere, so often inside; the second when it repairs that.
   for (long first = 100; first < 6000; first += support::kSanitized ? 1999 : 499) {
-    auto const attempts = support::for_every_step(0, 5 * stride(), [&](long n) {
+    auto const attempts = support::for_every_change(support::stride(5), [&](auto const& run) {
       Repair scene;
-      kill_at(first, scene.arena, [&](Number place) {
+      auto const disown_and_send = [&](Number place) {
         scene.arena.disown(scene.envelope);
         scene.send(place, &scene.notes[0]);
-      });
-      bool const all_taken = kill_at(n, scene.arena, [&](Number) { scene.arena.bury_the_dead(); });
+      };
+      kill_in(scene.arena, disown_and_send, steps(first));
+      bool const all_taken = kill_in(
+          scene.arena, [&](Number) { scene.arena.bury_the_dead(); }, run);
       scene.arena.bury_the_dead();
       bool is_there = false;
       for (Number block = 0; block < 8; ++block) {

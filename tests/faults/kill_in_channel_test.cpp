@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
-// SIGKILL at instruction n, for n = 0, stride, 2 * stride .., of everything that a queue and a pipe
-// can do: who is killed loses its own message at most; all others arrive, once, whole and in order;
-// and no memory stays behind.
-//
-//   MULTIPROCESSING_TEST_STRIDE=1      every instruction (hours)
+// SIGKILL at each moment, see support/scenes.hpp, of everything that a queue and a pipe can do: who
+// is killed loses its own message at most; all others arrive, once, whole and in order; and no
+// memory stays behind.
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -25,6 +23,7 @@
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/queue.hpp>
 #include <multiprocessing/value.hpp>
+#include <multiprocessing/wait.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
@@ -38,11 +37,6 @@ using support::Steps;
 
 namespace {
 
-// A prime, so that over many runs of a loop all its instructions are met.
-long stride() {
-  return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 701 : 173);
-}
-
 mp::shm::Arena& arena() { return mp::shm::Heap::instance().arena(); }
 
 /// Kills at every step; each time all memory has to go back.
@@ -50,8 +44,8 @@ template <Steps steps = Steps::OfTheCall, class Make>
 void kill_at_every_step(Make const& make, double factor = 1) {
   arena().bury_the_dead();
   auto const before = arena().used_blocks();
-  auto const step =
-      stride() == 1 ? 1 : std::max(1L, std::lround(factor * static_cast<double>(stride())));
+  auto const stride = static_cast<double>(support::stride(5));
+  auto const step = stride == 1 ? 1 : std::max(1L, std::lround(factor * stride));
   auto const attempts = support::kill_at_every_step<steps>(step, [&] {
     arena().bury_the_dead();
     REQUIRE(arena().used_blocks() == before);
@@ -439,6 +433,28 @@ TEST_CASE("one of two who wait is killed at every step of its waking: the other 
     }
   };
   kill_at_every_step<Steps::AfterItsWaking>([] { return Wake(); });
+}
+
+TEST_CASE("a wait for several is killed at every step: whoever else waits is told", "[faults]") {
+  struct WaitForBoth : Traffic<ByQueue<std::string>> {
+    mp::Queue<int> quiet;
+    std::unique_ptr<support::Survivors> other;
+    WaitForBoth() : Traffic(Bias::Nobodys, kFirst) {
+      other = std::make_unique<support::Survivors>(1, [this] {
+        static_cast<void>(mp::wait({&kind.queue, &quiet}));
+        return number_of(kind.get()) + 1;
+      });
+    }
+    void victim() { static_cast<void>(mp::wait({&kind.queue, &quiet})); }
+    void wake() { put(); }
+    void check() {
+      if (put_so_far.value() == 0) put();
+      REQUIRE(other->wait() == 1);
+      REQUIRE(drain().empty());
+    }
+  };
+  kill_at_every_step([] { return WaitForBoth(); });
+  kill_at_every_step<Steps::AfterItsWaking>([] { return WaitForBoth(); });
 }
 
 TEST_CASE("a put is killed at every step: what can be got is got by who waits for it", "[faults]") {

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// SIGKILL at instruction n, for n = 0, stride, 2 * stride .., of everything that a shared object
-// can do: the survivors go on, lose nothing of theirs, and never wait for the dead.
-//
-//   MULTIPROCESSING_TEST_STRIDE=1      every instruction (an hour)
+// SIGKILL at each moment, see support/scenes.hpp, of everything that a shared object can do: the
+// survivors go on, lose nothing of theirs, and never wait for the dead.
 #include <algorithm>
 #include <atomic>
 #include <memory>
@@ -26,18 +24,13 @@ using namespace std::chrono_literals;
 
 namespace {
 
-// A prime, so that over many runs of a loop all its instructions are met.
-long stride() {
-  return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 211 : 89);
-}
-
 using support::Scene;
 using support::Steps;
 using support::Survivors;
 
 template <Steps steps = Steps::OfTheCall, class Make>
 void kill_at_every_step(Make const& make) {
-  CHECK(support::kill_at_every_step<steps>(stride(), make) > 3);
+  CHECK(support::kill_at_every_step<steps>(support::stride(1), make) > 1);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// SIGKILL at instruction n, for n = 0, stride, 2 * stride .., of what a child does in a scene, and
-// what must be right afterwards.
+// SIGKILL at each moment of what a child does in a scene, and what must be right afterwards.
 #pragma once
 
 #include <sys/wait.h>
@@ -8,9 +7,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "helpers.hpp"
+#include "shared_state.hpp"
 #include "stepper.hpp"
 
 namespace support {
@@ -78,32 +79,76 @@ struct Scene {
   void wake() {}     ///< for Steps::AfterItsWaking
 };
 
-/// One scene for each n: `make()` returns it; its check() is run afterwards. How many there were.
+namespace scenes_detail {
+/// Plays a scene until `run(stepper, victim)`, kills the victim there, and looks at what is left.
+/// What `run` returned.
+template <Steps steps, class Make, class Run>
+bool play(Make const& make, Run const& run) {
+  auto scene = make();
+  Pipe ready;
+  Pipe go;
+  RawChild victim([&] {
+    scene.prepare();
+    ready.tell();
+    if (steps == Steps::OfTheCall) go.hear();
+    scene.victim();
+    for (;;) ::pause();
+  });
+  ready.hear();
+  wait_until_asleep(victim.pid());
+  scene.begin();
+  Stepper stepper(victim.pid());
+  go.tell();
+  if (steps == Steps::AfterItsWaking) scene.wake();
+  bool const result = run(stepper, victim.pid());
+  stepper.kill();
+  victim.forget();  // the stepper has reaped it
+  scene.check();
+  return result;
+}
+}  // namespace scenes_detail
+
+/// `play(run)` plays a scene until `run(stepper, victim)`, kills the victim there, looks at what is
+/// left, and returns what `run` did. Once for each moment that others can tell from the one before:
+/// the victim has not begun, or has just changed what it shares with others, or made a system call;
+/// of these, every `stride`th. How many there were.
+template <class Play>
+long for_every_change(long stride, Play const& play) {
+  std::set<SharedLine> lines;
+  play([&](Stepper& stepper, pid_t victim) {  // to its end, to learn where it writes
+    SharedState state(victim, lines);
+    state.changed_anywhere();
+    while (stepper.step(1) == 1) state.changed_anywhere();
+    return true;
+  });
+  constexpr long kBetweenFullLooks = 50;  // it may take another way now and then
+  return for_every_step(0, stride, [&](long n) {
+    bool const is_full = n / stride % kBetweenFullLooks == kBetweenFullLooks - 1;
+    return play([&](Stepper& stepper, pid_t victim) {
+      SharedState state(victim, lines);
+      if (is_full) state.changed_anywhere();
+      for (long changes = 0; changes < n;) {
+        bool const is_call = stepper.is_at_system_call();
+        if (stepper.step(1) != 1) return false;
+        bool const has_changed = is_full ? state.changed_anywhere() : state.changed();
+        if (has_changed || is_call) ++changes;
+      }
+      return true;
+    });
+  });
+}
+
+/// The same with scenes that `make()` returns; check() is run afterwards.
 template <Steps steps = Steps::OfTheCall, class Make>
 long kill_at_every_step(long stride, Make const& make) {
-  return for_every_step(0, stride, [&](long n) {
-    auto scene = make();
-    Pipe ready;
-    Pipe go;
-    RawChild victim([&] {
-      scene.prepare();
-      ready.tell();
-      if (steps == Steps::OfTheCall) go.hear();
-      scene.victim();
-      for (;;) ::pause();
-    });
-    ready.hear();
-    wait_until_asleep(victim.pid());
-    scene.begin();
-    Stepper stepper(victim.pid());
-    go.tell();
-    if (steps == Steps::AfterItsWaking) scene.wake();
-    bool const all_taken = stepper.step(n) == n;
-    stepper.kill();
-    victim.forget();  // the stepper has reaped it
-    scene.check();
-    return all_taken;
-  });
+  return for_every_change(
+      stride, [&](auto const& run) { return scenes_detail::play<steps>(make, run); });
+}
+
+/// How many of the moments make a test: one of `usual`. The sanitizers are slow.
+///   MULTIPROCESSING_TEST_STRIDE=1      all of them
+inline long stride(long usual) {
+  return setting("MULTIPROCESSING_TEST_STRIDE", kSanitized ? 4 * usual - 1 : usual);
 }
 
 }  // namespace support

@@ -13,6 +13,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 
 namespace support {
@@ -46,6 +47,21 @@ class Stepper {
       if (signal_ == 0) run_over_repetition();
     }
     return count;
+  }
+
+  /// Whether the next instruction is a system call.
+  bool is_at_system_call() {
+#ifdef __x86_64__
+    long const here = pid_ < 0 ? 0 : place();
+    auto const [known, is_new] = calls_.try_emplace(here, false);
+    constexpr long kSyscall = 0x050f;
+    if (is_new && here != 0) {
+      known->second = (::ptrace(PTRACE_PEEKTEXT, pid_, here, nullptr) & 0xffff) == kSyscall;
+    }
+    return known->second;
+#else
+    return true;
+#endif
   }
 
   void kill() {
@@ -120,6 +136,7 @@ class Stepper {
   pid_t pid_;  // -1: has ended
   int signal_ = 0;
   long place_ = 0;  // of the instruction that came last
+  std::unordered_map<long, bool> calls_;  // instructions, and whether they are system calls
 };
 
 /// Calls `attempt(n)` for n = first, first + stride, .. until it returns false: the process was
