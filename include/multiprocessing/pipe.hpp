@@ -78,9 +78,9 @@ class Loan {
  private:
   template <class, class>
   friend class Connection;
-  explicit Loan(std::size_t size) : block_(channel::Outgoing::make_block(size)), size_(size) {}
+  explicit Loan(std::size_t size) : block_(channel::make_block(size)), size_(size) {}
 
-  channel::Parcelled block_;
+  channel::Enclosed block_;
   std::size_t size_;
 };
 

@@ -35,6 +35,8 @@ struct ProcessOptions {
   std::string name = {};
   /// Terminated when its parent ends normally, where others are waited for. Default: the parent's.
   std::optional<bool> daemon = std::nullopt;
+  /// Default: what set_start_method() says when the process is started.
+  std::optional<StartMethod> start_method = std::nullopt;
 };
 
 class Process;
@@ -59,7 +61,8 @@ concept Target = !std::same_as<std::remove_cvref_t<F>, Process> &&
 /// multiprocessing.Process; differs: name and daemon are set at construction only.
 class Process {
  public:
-  /// Will run `f(args...)`, on copies of both that are made now. What f returns is ignored.
+  /// Will run `f(args...)`, on copies of both that are made now. What f returns is ignored. Where the
+  /// process is not forked, they are sent to it: see Picklable.
   template <class F, class... Args>
   requires(!std::same_as<std::remove_cvref_t<F>, Process> &&
            !std::same_as<std::remove_cvref_t<F>, ProcessOptions>) explicit Process(F&& f,
@@ -74,25 +77,30 @@ class Process {
     auto who = launch::new_child_identity();
     if (!options.name.empty()) who->name = std::move(options.name);
     who->daemon = options.daemon.value_or(who->daemon);
-    // std::function wants copies; what can only be moved is shared by them.
-    using Call = std::tuple<std::decay_t<F>, std::decay_t<Args>...>;
+    using Target = launch::CallTarget<std::decay_t<F>, std::decay_t<Args>...>;
     channel::Collector collector;
-    auto call = std::make_shared<Call>(std::forward<F>(f), std::forward<Args>(args)...);
-    auto target = [call = std::move(call)] {
-      std::apply([](auto&&... parts) { std::invoke(std::move(parts)...); }, std::move(*call));
-    };
-    record_ = std::make_shared<launch::ProcessRecord>(std::move(who), std::move(target),
-                                                      collector.take());
+    auto target =
+        std::make_unique<Target>(std::in_place, std::forward<F>(f), std::forward<Args>(args)...);
+    record_ = std::make_shared<launch::ProcessRecord>(std::move(who), options.start_method,
+                                                      std::move(target), collector.take());
   }
 
   Process(Process&&) noexcept = default;
   Process& operator=(Process&&) noexcept = default;
+  virtual ~Process() = default;
 
-  /// Throws: std::logic_error the second time, std::system_error.
+  /// Blocks: where the process is not forked, until it is about to run its function.
+  /// Throws: std::logic_error the second time, and when main() does not call init() but has to;
+  /// std::system_error; where it is not forked also TypeError when the function or an argument can
+  /// not be sent, ProcessDied when the process ended before it could begin.
   void start() {
     record();  // is there
-    launch::Children::of_this_process().start(record_);
+    launch::Children::of_this_process().start(record_, [this] { run(); });
   }
+
+  /// What the process does, in the process: by default, to call its function. A class of its own may
+  /// do something else there, if its processes are forked.
+  virtual void run() { record().run_target(); }
 
   /// Blocks: until the process has ended. Any number of threads may wait, any number of times.
   /// Throws: std::logic_error before start, for the current process, for another's child.

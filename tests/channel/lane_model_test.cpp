@@ -543,7 +543,7 @@ namespace {
 
 using multiprocessing::modelled_channel::Incoming;
 using multiprocessing::modelled_channel::Lane;
-using multiprocessing::modelled_channel::Parcelled;
+using multiprocessing::modelled_channel::Enclosed;
 namespace modelled = multiprocessing::modelled_channel;
 using model::Fiber;
 using model::kAfterwards;
@@ -680,7 +680,7 @@ class Run {
     auto const write = [&](std::byte* to) { std::memcpy(to, &number, sizeof number); };
     auto outcome = Outcome::Full;
     if (in_block) {
-      Parcelled const message{
+      Enclosed const message{
           modelled::std::make_shared<modelled::shm::Lease const>(size, modelled::shm::Content::Any),
           0};
       write(message.lease->data());

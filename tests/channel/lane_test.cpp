@@ -46,7 +46,7 @@ Outcome put(Lane& lane, std::string_view text, Content content = {}) {
   return lane.put(this_thread_seated(), content, text.size(), fill, Deadline::never());
 }
 Outcome put_block(Lane& lane, std::string_view text, std::uint64_t offset = 0) {
-  Parcelled const message{
+  Enclosed const message{
       std::make_shared<shm::Lease const>(offset + text.size(), shm::Content::Any), offset};
   std::memcpy(message.lease->data() + offset, text.data(), text.size());
   return lane.put_block(this_thread_seated(), {}, text.size(), message, Deadline::never());

@@ -10,13 +10,14 @@ using multiprocessing::base::Deadline;
 
 namespace {
 
-using Target = std::function<void()>;
-
-void start_and_drop(bool daemon, Target target) {
+template <class F>
+void start_and_drop(bool daemon, F f) {
   auto who = launch::new_child_identity();
   who->daemon = daemon;
-  launch::Children::of_this_process().start(
-      std::make_shared<launch::ProcessRecord>(std::move(who), std::move(target)));
+  auto record = std::make_shared<launch::ProcessRecord>(
+      std::move(who), multiprocessing::StartMethod::fork,
+      std::make_unique<launch::CallTarget<F>>(std::in_place, std::move(f)));
+  launch::Children::of_this_process().start(record, [&] { record->run_target(); });
 }
 
 /// Runs `body` in a bare process that ends by std::exit, as a main program does.

@@ -29,6 +29,8 @@ struct Fixture {
   Blocks::Header& header{*make_header(segment)};
   Blocks blocks{segment, header};
 
+  Fixture() { blocks.begin(); }
+
   Number allocate(std::uint64_t size, Content content = Content::Any) {
     Number const block = blocks.take(SizeClass::of(size), [](Number) {});
     blocks.prepare(block, size, content);

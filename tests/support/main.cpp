@@ -22,6 +22,8 @@ using Listener = Catch::EventListenerBase;
 using Listener = Catch::TestEventListenerBase;
 #endif
 
+#include <multiprocessing/context.hpp>
+
 #include "leftovers.hpp"
 
 namespace {
@@ -76,6 +78,7 @@ class Guard : public Listener {
 CATCH_REGISTER_LISTENER(Guard)
 
 int main(int argc, char** argv) {
+  multiprocessing::init(argc, argv);
   ::setpgid(0, 0);  // so that the watchdog can end whatever the test started
   std::signal(SIGALRM, bite);
   int const result = Catch::Session().run(argc, argv);

@@ -37,6 +37,7 @@
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/channel/bells.hpp>
+#include <multiprocessing/channel/envelope.hpp>
 #include <multiprocessing/channel/frame.hpp>
 #include <multiprocessing/channel/pace.hpp>
 #include <multiprocessing/os/processors.hpp>
@@ -46,12 +47,6 @@
 #include <multiprocessing/sync/seats.hpp>
 
 namespace multiprocessing::channel {
-
-/// A message in a block of its own, with what keeps the block.
-struct Parcelled {
-  std::shared_ptr<shm::Lease const> lease;
-  std::uint64_t offset = 0;
-};
 
 /// What a consumer is shown. In place: `bytes` of an inline message are gone once it is taken.
 struct Incoming {
@@ -101,7 +96,7 @@ class Lane {
 
   /// Appends a message that lies in a block; which belongs to the lane from then on.
   Outcome put_block(sync::Seated const& me, Content content, std::uint64_t size,
-                    Parcelled const& message, base::Deadline deadline) {
+                    Enclosed const& message, base::Deadline deadline) {
     {
       auto const inside = put_lock_.enter(me, deadline);
       if (!inside) return Outcome::TimedOut;

@@ -20,9 +20,9 @@
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/channel/call.hpp>
+#include <multiprocessing/channel/envelope.hpp>
 #include <multiprocessing/channel/lane.hpp>
 #include <multiprocessing/channel/wait.hpp>
-#include <multiprocessing/os/copy.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/sync/seats.hpp>
 #include <multiprocessing/wire/archive.hpp>
@@ -81,17 +81,14 @@ class Outgoing {
   Outgoing(Content content, std::span<std::byte const> bytes) noexcept
       : content_(content), bytes_(bytes) {}
   /// Bytes in a block.
-  Outgoing(Content content, Parcelled block, std::uint64_t size) noexcept
+  Outgoing(Content content, Enclosed block, std::uint64_t size) noexcept
       : content_(content), block_(std::move(block)), size_(size) {}
   /// Bytes, and the blocks that go with them. Throws: std::bad_alloc.
   Outgoing(Content content, std::span<std::byte const> bytes, wire::Parcel const& parcel)
       : Outgoing(content, bytes) {
     if (parcel.empty()) return;
-    std::vector<shm::Number> references;
-    for (auto const& lease : parcel.leases()) references.push_back(lease->block());
     content_.has_references = true;
-    move_to_block(shm::Arena::references_size(references.size()));
-    shm::Heap::instance().arena().refer(block_.lease->block(), references);
+    move_to_block(parcel);
   }
 
   /// As often as it is Full.
@@ -102,7 +99,7 @@ class Outgoing {
       };
       return lane.put(me, content_, bytes_.size(), copy, deadline);
     }
-    if (!block_.lease) move_to_block(0);
+    if (!block_.lease) move_to_block({});
     return lane.put_block(me, content_, size_, block_, deadline);
   }
 
@@ -112,21 +109,15 @@ class Outgoing {
     return bytes_.size() <= Lane::kLargestInline ? 0 : bytes_.size();
   }
 
-  /// Throws: std::bad_alloc.
-  static Parcelled make_block(std::uint64_t size, std::uint64_t offset = 0) {
-    return {std::make_shared<shm::Lease const>(offset + size, shm::Content::Any), offset};
-  }
-
  private:
-  void move_to_block(std::uint64_t offset) {
+  void move_to_block(wire::Parcel const& parcel) {
     size_ = bytes_.size();
-    block_ = make_block(size_, offset);
-    os::copy_for_others(block_.lease->data() + offset, bytes_.data(), size_);
+    block_ = enclose(bytes_, parcel);
   }
 
   Content content_;
   std::span<std::byte const> bytes_;
-  Parcelled block_;
+  Enclosed block_;
   std::uint64_t size_ = 0;
 };
 
@@ -147,7 +138,7 @@ auto encode_message(T const& value, bool is_typed, SendFlat const& send_flat, Se
     if constexpr (wire::archive_detail::NeedsNoArchive<T>) {
       auto const size = wire::encode_into({}, value);
       if (size > Lane::kLargestInline) {  // straight to where it will be read
-        auto block = Outgoing::make_block(prefix + size);
+        auto block = make_block(prefix + size);
         std::byte* const to = block.lease->data();
         if (is_typed) std::memcpy(to, &kTag, sizeof kTag);
         wire::encode_into({to + prefix, size}, value);
@@ -190,12 +181,7 @@ class Received {
 
   /// What came along. Throws: std::bad_alloc.
   wire::Parcel parcel() const {
-    if (!content_.has_references) return {};
-    std::vector<wire::Parcel::Lease> leases;
-    for (auto const block : shm::Heap::instance().arena().references_of(lease_->block())) {
-      leases.push_back(std::make_shared<shm::Lease const>(shm::InUse{block}));
-    }
-    return wire::Parcel(std::move(leases));
+    return content_.has_references ? enclosed_in(*lease_) : wire::Parcel();
   }
 
  private:

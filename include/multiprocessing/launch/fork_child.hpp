@@ -42,7 +42,14 @@ inline LeavingHook& before_leaving() {
   return hook;
 }
 
-/// The last thing that std::exit does in a child.
+/// Whether this process leaves by that: it was forked by this library. A program of its own has
+/// atexit.
+inline bool& leaves_by_hook() noexcept {
+  static bool by_hook = false;
+  return by_hook;
+}
+
+/// The last thing that std::exit does in a forked child.
 [[noreturn]] inline void leave(int code) noexcept {
   if (auto* const hook = before_leaving()) hook();
   os::flush_standard_streams();
@@ -84,6 +91,7 @@ int run_body(Body& body) noexcept {
 template <class Body>
 [[noreturn]] void child_main(Identity& who, os::Fd null, Body& body) noexcept {
   before_leaving() = nullptr;
+  leaves_by_hook() = true;
   become(who);
   os::replace_standard_input(std::move(null));
   os::set_command_name(who.name.c_str());

@@ -7,7 +7,6 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
-#include <functional>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -21,6 +20,9 @@
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/spawn_child.hpp>
+#include <multiprocessing/launch/start_method.hpp>
+#include <multiprocessing/launch/target.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/signals.hpp>
 
@@ -29,45 +31,58 @@ namespace multiprocessing::launch {
 /// Threads: safe, but for name and daemon flag before the start.
 class ProcessRecord {
  public:
-  /// `handed`: the ends of pipes that the target has.
-  ProcessRecord(std::shared_ptr<Identity> who, std::function<void()> target,
-                channel::Heirlooms handed = {})
+  /// `handed`: the ends of pipes that the target has. Without a method, the program's own counts.
+  ProcessRecord(std::shared_ptr<Identity> who, std::optional<StartMethod> method,
+                std::unique_ptr<Target> target, channel::Heirlooms handed = {})
       : who_(std::move(who)),
         creator_(this_incarnation()),
+        method_(method),
         handed_(std::move(handed)),
         target_(std::move(target)) {}
 
   /// The process that asks about itself.
   static std::shared_ptr<ProcessRecord> of_this_process() {
     std::shared_ptr<Identity> const not_owned(std::shared_ptr<void>(), &identity());
-    auto record = std::make_shared<ProcessRecord>(not_owned, nullptr);
+    auto record = std::make_shared<ProcessRecord>(not_owned, std::nullopt, nullptr);
     record->phase_ = Phase::Self;
     return record;
   }
 
   Identity& who() noexcept { return *who_; }
 
-  /// Throws: std::logic_error when started before, std::invalid_argument when closed,
-  /// std::system_error.
-  void start() {
+  /// A forked child calls `run`, another one its target. Throws: std::logic_error when started
+  /// before, std::invalid_argument when closed; as spawn_child(), fork_child().
+  template <class Run>
+  void start(Run const& run) {
     if (creator_ != this_incarnation()) {
       throw std::logic_error("Process.start: can only start a process object of this process");
     }
-    std::function<void()> done;  // what the arguments held, dropped when nothing is locked
+    std::unique_ptr<Target> done;  // what the arguments held, dropped when nothing is locked
     std::lock_guard const guard(mutex_);
     require_open("start");
     if (phase_ != Phase::Initial) {
       throw std::logic_error("Process.start: cannot start " + who_->name + " twice");
     }
-    auto const body = [this] {
-      channel::keep_only(handed_);
-      target_();
-      return 0;
-    };
-    child_ = fork_child(who_, body);
+    if (start_method() == StartMethod::fork) {
+      auto const body = [&] {
+        channel::keep_only(handed_);
+        run();
+        return 0;
+      };
+      child_ = fork_child(who_, body);
+    } else {
+      child_ = spawn_child(*who_, *target_);
+    }
     phase_ = Phase::Started;
     done.swap(target_);
   }
+
+  StartMethod start_method() const {
+    return method_ ? *method_ : DefaultMethod::instance().get();
+  }
+
+  /// In the child.
+  void run_target() { target_->run(); }
 
   /// Blocks: until it ends or the deadline passes. Whether it has ended.
   bool join_until(base::Deadline deadline) {
@@ -104,7 +119,7 @@ class ProcessRecord {
 
   void close() {
     if (is_self()) throw std::logic_error("Process.close: cannot close the current process");
-    std::function<void()> done;  // as in start()
+    std::unique_ptr<Target> done;  // as in start()
     require_creator("close");
     std::lock_guard const guard(mutex_);
     if (child_ && !child_->poll()) {
@@ -168,11 +183,12 @@ class ProcessRecord {
   // constant after construction
   std::shared_ptr<Identity> const who_;
   Incarnation const creator_;
+  std::optional<StartMethod> const method_;
   channel::Heirlooms const handed_;
 
   std::mutex mutex_;
   std::atomic<Phase> phase_{Phase::Initial};  // written under mutex_
-  std::function<void()> target_;              // guarded by mutex_
+  std::unique_ptr<Target> target_;            // guarded by mutex_
   std::shared_ptr<Child> child_;              // guarded by mutex_; null before and after
 };
 
@@ -200,13 +216,14 @@ class Children {
   using Records = std::list<std::shared_ptr<ProcessRecord>>;
 
   /// Starts the process and lists it: both, or neither.
-  void start(std::shared_ptr<ProcessRecord> const& record) {
+  template <class Run>
+  void start(std::shared_ptr<ProcessRecord> const& record, Run const& run) {
     Records place{record};  // so that nothing can fail once the process runs
     {
       std::lock_guard const guard(mutex_);
       forget_ended();
     }
-    record->start();
+    record->start(run);
     std::lock_guard const guard(mutex_);
     records_.splice(records_.end(), place);
   }
@@ -233,7 +250,7 @@ class Children {
   static constexpr std::chrono::seconds kGrace{1};
 
   void finish_at_exit() {
-    if (identity().parent_pid != 0) {
+    if (leaves_by_hook()) {
       before_leaving() = [] { of_this_process().finish(); };
     } else {
       os::register_at_exit([] { of_this_process().finish(); });

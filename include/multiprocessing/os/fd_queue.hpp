@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // Descriptors, each with a number, that nobody but the kernel holds: in the buffer of a socket
-// pair. Whoever has inherited the pair has the same queue.
+// pair. Whoever has inherited the pair, or was sent it, has the same queue.
 #pragma once
 
 #include <sys/ioctl.h>
@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>
@@ -34,6 +35,12 @@ class FdQueue {
     constexpr int kRoom = 1 << 20;
     ::setsockopt(in_.get(), SOL_SOCKET, SO_SNDBUF, &kRoom, sizeof kRoom);
   }
+
+  /// The queue of whoever has sent the descriptors of its ends.
+  FdQueue(Fd in, Fd out) noexcept : in_(std::move(in)), out_(std::move(out)) {}
+
+  Fd const& in() const noexcept { return in_; }
+  Fd const& out() const noexcept { return out_; }
 
   /// Appends a duplicate of `fd`. False: there is no room.
   /// Throws: std::system_error, ETOOMANYREFS when this user has as many under way as it may.

@@ -32,6 +32,7 @@
 #include <new>
 #include <span>
 #include <type_traits>
+#include <utility>
 
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
@@ -59,14 +60,23 @@ class Arena {
       : segment_(label, wanted, ArenaLayout::kSmallest),
         header_(make_header(segment_)),
         blocks_(segment_, header_.blocks),
+        holds_(segment_) {
+    blocks_.begin();
+  }
+  /// The arena that lies in the segment that somebody else has made. Throws: Error when it is none
+  /// of this version, std::system_error.
+  explicit Arena(os::Fd segment)
+      : segment_(Segment::attach(std::move(segment))),
+        header_(*segment_.at<Header>(ArenaLayout::kHeader)),
+        blocks_(segment_, header_.blocks),
         holds_(segment_) {}
   Arena(Arena const&) = delete;
   Arena& operator=(Arena const&) = delete;
 
   // Participants.
 
-  /// A place for a process that is about to be forked by participant `parent`, whose holds it
-  /// inherits; kNobody as `parent` for none. kNobody: there is no room; from then on nothing is
+  /// A place for a process that is about to be made by participant `parent`, whose holds it
+  /// inherits, as fork wants it; kNobody as `parent` for none. kNobody: there is no room; from then on nothing is
   /// freed any more, because a process exists whose holds are not known.
   Number claim(Number parent) {
     Guarded const guarded(*this);
@@ -85,6 +95,9 @@ class Arena {
   /// The calling process takes the place that was claimed for it, which was of `generation` then.
   /// False when it has been taken away: this process was kept from running for a minute.
   bool enter(Number me, std::uint32_t generation) { return participant(me).enter(generation); }
+
+  /// What another process needs to have this arena.
+  os::Fd const& segment_fd() const noexcept { return segment_.fd(); }
 
   Participant& participant(Number number) noexcept {
     return segment_.at<Participant>(ArenaLayout::kTable)[number];

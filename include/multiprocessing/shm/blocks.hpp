@@ -71,17 +71,20 @@ class Blocks {
   /// processes has for nothing stays a hundredth or so of its machine.
   static constexpr std::uint64_t kWarmest = std::uint64_t{208} << 20;
 
-  /// Blocks lie from kEnd on. `header` was made in the segment.
+  /// Blocks lie from kEnd on. `header` was made in the segment: for a new one, see begin().
   Blocks(Segment const& segment, Header& header)
       : segment_(segment),
         header_(header),
-        large_begin_(round_up(kSmallBegin + (segment.size() - kSmallBegin) / 8, kPage)) {
-    header.small_frontier = kSmallBegin;
-    header.small_committed = kSmallBegin;
-    header.large_frontier = large_begin_;
-  }
+        large_begin_(round_up(kSmallBegin + (segment.size() - kSmallBegin) / 8, kPage)) {}
   Blocks(Blocks const&) = delete;
   Blocks& operator=(Blocks const&) = delete;
+
+  /// There is no block yet. For the segment's maker.
+  void begin() noexcept {
+    header_.small_frontier = kSmallBegin;
+    header_.small_committed = kSmallBegin;
+    header_.large_frontier = large_begin_;
+  }
 
   /// How many exist; safe, as what follows.
   Number count() const noexcept { return header_.count.load(); }

@@ -6,7 +6,8 @@
 //
 // It is made at the first use, and inherited by fork: a forked child gets a place among the
 // participants, and holds what its parent held, before it does anything else. So a shared object
-// lives as long as any process that could reach it, whoever drops it first or is killed.
+// lives as long as any process that could reach it, whoever drops it first or is killed. A process
+// that was started by exec is let into its parent's heap, and holds nothing yet.
 #pragma once
 
 #include <sys/types.h>
@@ -24,10 +25,12 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/stdio.hpp>
 #include <multiprocessing/os/thread.hpp>
+#include <multiprocessing/shm/admission.hpp>
 #include <multiprocessing/shm/arena.hpp>
 #include <multiprocessing/shm/vault.hpp>
 
@@ -37,7 +40,8 @@ namespace multiprocessing::shm {
 class Heap {
  public:
   /// Of this process. Never destroyed: static objects may hold shared ones.
-  /// Throws: std::system_error, std::bad_alloc when it can not be made.
+  /// Throws: std::system_error, std::bad_alloc when it can not be made; Error when the parent's is
+  /// of another version.
   static Heap& instance() {
     // acquire: pairs with the store in make_instance()
     if (auto* const heap = current().load(std::memory_order_acquire)) [[likely]]
@@ -45,11 +49,21 @@ class Heap {
     return make_instance();
   }
 
-  /// REQUIRES: not called by users; instance() makes the only one.
+  /// REQUIRES, here and below: not called by users; instance() makes the only one.
   Heap() : arena_("multiprocessing-heap", kReservation), vault_(arena_) {
     Number const me = arena_.claim(Arena::kNobody);
     if (me == Arena::kNobody || !arena_.enter(me, 0)) throw std::bad_alloc();
     me_ = me;
+  }
+  explicit Heap(Admission admission)
+      : arena_(std::move(admission.segment)),
+        vault_(arena_, std::move(admission.files), std::move(admission.others)) {
+    auto const place = admission.place;
+    if (!arena_.enter(place.number, place.generation)) {
+      throw Error("this process was stopped at its birth for more than a minute, and what it "
+                  "shares with its parent is gone");
+    }
+    me_ = place.number;
   }
   Heap(Heap const&) = delete;
   Heap& operator=(Heap const&) = delete;
@@ -58,6 +72,26 @@ class Heap {
 
   /// Descriptors under way between the processes of this heap.
   Vault& vault() noexcept { return vault_; }
+
+  /// Lets a process in that is about to be started with the other end of `socket`. When its pid is
+  /// known, or it could not be started, note_admitted() has to be told.
+  /// Throws: std::system_error; std::bad_alloc when there is no place.
+  Place admit(os::Fd const& socket) {
+    Number const number = arena_.claim(Arena::kNobody);
+    if (number == Arena::kNobody) throw std::bad_alloc();
+    Place const place{number, arena_.participant(number).generation()};
+    try {
+      Admission::send(socket, place, arena_.segment_fd(), vault_);
+    } catch (...) {
+      note_admitted(place, kNoProcess);
+      throw;
+    }
+    return place;
+  }
+  void note_admitted(Place place, pid_t pid) noexcept {
+    arena_.participant(place.number).set_pid(pid, place.generation);
+  }
+  static constexpr pid_t kNoProcess = -1;
 
   /// To be called by who has seen the end of a process: a descriptor that it alone had under way is
   /// closed. Other things of the dead can wait until somebody wants their place.
@@ -127,7 +161,8 @@ class Heap {
     std::lock_guard const gate(os::fork_gate());  // no fork finds it half made
     if (auto* const heap = current().load()) return *heap;
     register_handlers();
-    auto heap = std::make_unique<Heap>();
+    auto admission = Admission::of_this_process();
+    auto heap = admission ? std::make_unique<Heap>(std::move(*admission)) : std::make_unique<Heap>();
     current() = heap.get();
     return *heap.release();
   }

@@ -22,6 +22,7 @@
 #include <cstddef>
 #include <exception>
 #include <mutex>
+#include <utility>
 
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/fd_queue.hpp>
@@ -41,6 +42,9 @@ class Vault {
 
   /// Throws: std::system_error.
   explicit Vault(Arena& arena) : arena_(arena) {}
+  /// The one that these belong to. Throws: nothing.
+  Vault(Arena& arena, os::FdQueue files, os::FdQueue others) noexcept
+      : arena_(arena), files_(std::move(files)), others_(std::move(others)) {}
   Vault(Vault const&) = delete;
   Vault& operator=(Vault const&) = delete;
 
@@ -92,6 +96,10 @@ class Vault {
     } catch (std::exception const&) {  // they stay until somebody comes
     }
   }
+
+  /// For who lets another process in.
+  os::FdQueue const& files() const noexcept { return files_; }
+  os::FdQueue const& others() const noexcept { return others_; }
 
   /// For diagnosis, and for who wants to know whether somebody's death could matter.
   std::size_t size() {

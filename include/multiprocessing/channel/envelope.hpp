@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: BSL-1.0
+// Messages in blocks of their own: the block refers to the shared objects that go with it, and
+// keeps them as long as anybody keeps the block.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/os/copy.hpp>
+#include <multiprocessing/shm/heap.hpp>
+#include <multiprocessing/wire/parcel.hpp>
+
+namespace multiprocessing::channel {
+
+/// A message in a block, with what keeps the block.
+struct Enclosed {
+  std::shared_ptr<shm::Lease const> lease;
+  std::uint64_t offset = 0;
+};
+
+/// Room for a message. Throws: std::bad_alloc.
+inline Enclosed make_block(std::uint64_t size, std::uint64_t offset = 0) {
+  return {std::make_shared<shm::Lease const>(offset + size, shm::Content::Any), offset};
+}
+
+/// A copy of `bytes`, and what is in `parcel`. Throws: std::bad_alloc.
+inline Enclosed enclose(std::span<std::byte const> bytes, wire::Parcel const& parcel) {
+  std::vector<shm::Number> references;
+  for (auto const& lease : parcel.leases()) references.push_back(lease->block());
+  auto enclosed = make_block(
+      bytes.size(), references.empty() ? 0 : shm::Arena::references_size(references.size()));
+  os::copy_for_others(enclosed.lease->data() + enclosed.offset, bytes.data(), bytes.size());
+  if (!references.empty()) {
+    shm::Heap::instance().arena().refer(enclosed.lease->block(), references);
+  }
+  return enclosed;
+}
+
+/// What the block of a message refers to. Throws: std::bad_alloc.
+inline wire::Parcel enclosed_in(shm::Lease const& envelope) {
+  std::vector<wire::Parcel::Lease> leases;
+  for (auto const block : shm::Heap::instance().arena().references_of(envelope.block())) {
+    leases.push_back(std::make_shared<shm::Lease const>(shm::InUse{block}));
+  }
+  return wire::Parcel(std::move(leases));
+}
+
+}  // namespace multiprocessing::channel

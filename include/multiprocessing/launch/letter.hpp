@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a process that is not a copy of its parent has to know, in a block of the heap: who it is,
+// and what it was started for. The parent keeps the block until the child has read it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include <multiprocessing/channel/envelope.hpp>
+#include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/start_method.hpp>
+#include <multiprocessing/launch/target.hpp>
+#include <multiprocessing/shm/heap.hpp>
+#include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/parcel.hpp>
+
+namespace multiprocessing::launch {
+
+/// Where a letter lies: goes from process to process as these bytes.
+struct LetterPlace {
+  shm::Number block = shm::Arena::kNobody;
+  std::uint64_t offset = 0;
+  std::uint64_t size = 0;
+};
+
+/// As it was written.
+struct Letter {
+  std::shared_ptr<Identity> who;
+  StartMethod default_method = StartMethod::fork;
+  std::unique_ptr<Target> target;
+};
+
+namespace letter_detail {
+/// What the letter says before the target.
+struct Head {
+  std::string name;
+  std::string number;
+  bool daemon = false;
+  pid_t parent_pid = 0;
+  std::string parent_name;
+  StartMethod default_method = StartMethod::fork;
+};
+}  // namespace letter_detail
+
+/// Keeps what it has written as long as it lives.
+class WrittenLetter {
+ public:
+  /// Throws: TypeError when the target can not be sent, std::bad_alloc, what its parts' own functions
+  /// throw.
+  WrittenLetter(Identity const& who, Target const& target) {
+    wire::Bytes bytes;
+    wire::Parcel parcel;
+    wire::encode(bytes,
+                 letter_detail::Head{who.name, who.number, who.daemon, who.parent_pid,
+                                     who.parent_name, DefaultMethod::instance().get()});
+    target.save(bytes, parcel);
+    block_ = channel::enclose(bytes, parcel);
+    size_ = bytes.size();
+  }
+
+  LetterPlace place() const noexcept { return {block_.lease->block(), block_.offset, size_}; }
+
+ private:
+  channel::Enclosed block_;
+  std::uint64_t size_;
+};
+
+/// REQUIRES: whoever wrote it keeps it. Throws: UnpicklingError, std::bad_alloc, what the functions
+/// of the target's parts throw.
+inline Letter read_letter(LetterPlace const& place) {
+  shm::Lease const block(shm::InUse{place.block});
+  if (place.offset > block.size() || place.size > block.size() - place.offset) {
+    throw UnpicklingError("the letter to a process does not lie in its block");
+  }
+  std::span<std::byte const> bytes(block.data() + place.offset, place.size);
+  auto head = wire::decode<letter_detail::Head>(bytes);
+  auto who = std::make_shared<Identity>();
+  who->name = std::move(head.name);
+  who->number = std::move(head.number);
+  who->daemon = head.daemon;
+  who->parent_pid = head.parent_pid;
+  who->parent_name = std::move(head.parent_name);
+  return {std::move(who), head.default_method, read_target(bytes, channel::enclosed_in(block))};
+}
+
+}  // namespace multiprocessing::launch

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: BSL-1.0
+// Bytes and descriptors as one message between processes that share a socket.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/system_call.hpp>
+
+namespace multiprocessing::os {
+
+/// Both ends of a connection that keeps the boundaries of messages. Close-on-exec.
+struct SocketPair {
+  Fd near;
+  Fd far;
+
+  /// Throws: std::system_error.
+  static SocketPair create() {
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1) {
+      throw_errno("socketpair");
+    }
+    SocketPair pair{above_standard(ends[0]), above_standard(ends[1])};
+    if (!pair.near || !pair.far) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
+    return pair;
+  }
+};
+
+/// A message that was received. Of size 0: there is none, and none will come.
+struct FdMessage {
+  static constexpr std::size_t kMostFds = 16;
+
+  std::size_t size = 0;
+  std::vector<Fd> fds;  ///< close-on-exec, above the standard streams
+};
+
+/// Blocks: while the other side's buffer is full. Throws: std::system_error, EPIPE when there is no
+/// other side any more. REQUIRES: at most FdMessage::kMostFds, one byte or more.
+inline void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
+                          std::span<int const> fds = {}) {
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * FdMessage::kMostFds)> control{};
+  iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  if (!fds.empty()) {
+    message.msg_control = control.data();
+    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
+    auto* const header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = SOL_SOCKET;
+    header->cmsg_type = SCM_RIGHTS;
+    header->cmsg_len = CMSG_LEN(fds.size_bytes());
+    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
+  }
+  auto const sent =
+      retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); });
+  if (sent == -1) throw_errno("sendmsg", "to another process");
+}
+
+/// Blocks: until a message comes, or the other side is gone. What does not fit `room` is lost.
+/// Throws: std::system_error, EMFILE when this process may not have so many descriptors.
+inline FdMessage receive_with_fds(Fd const& socket, std::span<std::byte> room, int flags = 0) {
+  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * FdMessage::kMostFds)> control{};
+  iovec part{room.data(), room.size()};
+  msghdr message{};
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control.data();
+  message.msg_controllen = control.size();
+  auto const length = retry_eintr(
+      [&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags); });
+  if (length == -1 && errno == ECONNRESET) return {};
+  if (length == -1) throw_errno("recvmsg", "from another process");
+  FdMessage received;
+  received.size = static_cast<std::size_t>(length);
+  auto const* const header = CMSG_FIRSTHDR(&message);
+  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
+    auto const count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < count; ++i) {
+      int fd = -1;
+      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
+      received.fds.push_back(above_standard(fd));
+      if (!received.fds.back()) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
+    }
+  }
+  if ((message.msg_flags & MSG_CTRUNC) != 0) throw_error(EMFILE, "recvmsg", "descriptors");
+  return received;
+}
+
+}  // namespace multiprocessing::os

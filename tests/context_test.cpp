@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/context.hpp>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <multiprocessing/array.hpp>
+#include <multiprocessing/barrier.hpp>
+#include <multiprocessing/channel.hpp>
+#include <multiprocessing/condition.hpp>
+#include <multiprocessing/errors.hpp>
+#include <multiprocessing/event.hpp>
+#include <multiprocessing/fd.hpp>
+#include <multiprocessing/lock.hpp>
+#include <multiprocessing/pipe.hpp>
+#include <multiprocessing/process.hpp>
+#include <multiprocessing/queue.hpp>
+#include <multiprocessing/semaphore.hpp>
+#include <multiprocessing/value.hpp>
+
+#include "support/catch.hpp"
+#include "support/helpers.hpp"
+#include "support/leftovers.hpp"
+
+namespace mp = multiprocessing;
+using namespace std::chrono_literals;
+
+namespace context_test {
+
+template <mp::StartMethod method>
+struct By {
+  template <class F, class... Args>
+  static mp::Process started(F&& f, Args&&... args) {
+    mp::Process process({.start_method = method}, std::forward<F>(f), std::forward<Args>(args)...);
+    process.start();
+    return process;
+  }
+  template <class F, class... Args>
+  static mp::ExitStatus run(F&& f, Args&&... args) {
+    auto process = started(std::forward<F>(f), std::forward<Args>(args)...);
+    process.join();
+    return process.exit_status().value();
+  }
+};
+using ByFork = By<mp::StartMethod::fork>;
+using BySpawn = By<mp::StartMethod::spawn>;
+
+// Made anew in a process that is not forked.
+mp::Queue<int> of_the_program;
+
+TEST_CASE("the start method is set once, or by force", "[context]") {
+  auto const before = mp::get_start_method();
+  CHECK(before == mp::StartMethod::fork);
+  CHECK_THROWS_AS(mp::set_start_method(mp::StartMethod::spawn), mp::Error);
+  mp::set_start_method({.force = true}, mp::StartMethod::spawn);
+  CHECK(mp::get_start_method() == mp::StartMethod::spawn);
+  mp::Queue<int> queue;
+  mp::Process process(
+      [](mp::Queue<int> answers) {
+        answers.put(static_cast<int>(mp::get_start_method()));
+        mp::Process child([](mp::Queue<int> more) { more.put(::getppid()); }, answers);
+        child.start();
+        child.join();
+        answers.put(::getpid());
+      },
+      queue);
+  process.start();
+  process.join();
+  CHECK(queue.get() == static_cast<int>(mp::StartMethod::spawn));
+  CHECK(queue.get() == queue.get());
+  mp::set_start_method({.force = true}, before);
+  CHECK_THROWS_AS(mp::set_executable(""), std::invalid_argument);
+  CHECK(mp::get_all_start_methods().front() == mp::StartMethod::fork);
+}
+
+TEMPLATE_TEST_CASE("every shared object is an argument", "[context]", ByFork, BySpawn) {
+  mp::Lock lock;
+  mp::RLock rlock;
+  mp::Semaphore semaphore(2);
+  mp::Event event;
+  mp::Condition condition;
+  mp::Barrier barrier(1);
+  mp::Value<int> value(1);
+  mp::Array<double> array(3);
+  mp::Queue<std::string> queue;
+  mp::JoinableQueue<int> joinable;
+  auto ends = mp::Channel<int>();
+  auto const touch = [](mp::Lock a, mp::RLock b, mp::Semaphore c, mp::Event d, mp::Condition e,
+                        mp::Barrier f, mp::Value<int> g, mp::Array<double> h,
+                        mp::Queue<std::string> i, mp::JoinableQueue<int> j, mp::Sender<int> k) {
+    a.acquire();
+    a.release();
+    b.acquire();
+    b.release();
+    c.acquire();
+    e.acquire();
+    e.notify_all();
+    e.release();
+    f.wait();
+    *g.lock() += 1;
+    h[1] = 2.5;
+    i.put("text");
+    j.put(3);
+    k.put(4);
+    d.set();
+  };
+  auto process =
+      TestType::started(touch, lock, rlock, semaphore, event, condition, barrier, value, array,
+                        queue, joinable, std::move(ends.first));
+  event.wait();
+  process.join();
+  CHECK(process.exitcode() == 0);
+  CHECK(value.value() == 2);
+  CHECK(array[1] == 2.5);
+  CHECK(queue.get() == "text");
+  CHECK(joinable.get() == 3);
+  CHECK(ends.second.get() == 4);
+  CHECK_THROWS_AS(ends.second.get(), mp::EOFError);
+  CHECK(semaphore.try_acquire());
+}
+
+TEMPLATE_TEST_CASE("an end that is moved there is the child's alone", "[context]", ByFork,
+                   BySpawn) {
+  auto ends = mp::Pipe<std::string>();
+  auto process = TestType::started(
+      [](mp::Connection<std::string> end) {
+        end.send("from " + mp::current_process().name() + " to " +
+                 mp::parent_process()->name() + ": " + end.recv());
+      },
+      std::move(ends.second));
+  ends.first.send("hello");
+  CHECK(ends.first.recv() == "from " + process.name() + " to MainProcess: hello");
+  CHECK_THROWS_AS(ends.first.recv(), mp::EOFError);
+  process.join();
+}
+
+TEMPLATE_TEST_CASE("it ends as it was told to", "[context]", ByFork, BySpawn) {
+  CHECK(TestType::run([] {}).exitcode() == 0);
+  CHECK(TestType::run([] { mp::exit(3); }).exitcode() == 3);
+  CHECK(TestType::run([] { std::exit(4); }).exitcode() == 4);
+  CHECK(TestType::run([] { std::raise(SIGKILL); }).signal() == SIGKILL);
+  auto const [said, status] = support::stderr_of(
+      [] { return TestType::run([] { throw std::runtime_error("boom"); }).exitcode(); });
+  CHECK(said.find("uncaught std::runtime_error: boom") != std::string::npos);
+  CHECK(WEXITSTATUS(status) == 1);
+}
+
+TEMPLATE_TEST_CASE("its parent's death shows there", "[context]", ByFork, BySpawn) {
+  mp::Queue<bool> alive;
+  mp::Event go;
+  support::RawChild parent([&] {
+    auto process = TestType::started(
+        [](mp::Queue<bool> answers, mp::Event event) {
+          auto const parent_process = mp::parent_process();
+          answers.put(parent_process->is_alive());
+          event.set();
+          parent_process->join();
+          answers.put(parent_process->is_alive());
+        },
+        alive, go);
+    ::pause();
+  });
+  go.wait();
+  CHECK(alive.get());
+  parent.kill();
+  CHECK_FALSE(alive.get());
+  parent.wait();
+}
+
+TEST_CASE("what the program itself shares is there, but another", "[context]") {
+  of_the_program.put(1);
+  mp::Queue<std::size_t> queue;
+  auto process = BySpawn::started(
+      [](mp::Queue<std::size_t> sizes) {
+        sizes.put(of_the_program.qsize());
+        of_the_program.put(2);
+        auto child = ByFork::started(
+            [](mp::Queue<std::size_t> more) { more.put(of_the_program.qsize()); }, sizes);
+        child.join();
+      },
+      queue);
+  CHECK(queue.get() == 0);
+  CHECK(queue.get() == 1);
+  process.join();
+  CHECK(of_the_program.get() == 1);
+}
+
+TEST_CASE("what can not be sent is refused by start, and can be forked", "[context]") {
+  int number = 0;
+  mp::Process process({.start_method = mp::StartMethod::spawn}, [&number] { ++number; });
+  CHECK_THROWS_AS(process.start(), mp::TypeError);
+  CHECK_FALSE(process.pid());
+  CHECK(ByFork::run([&number] { ++number; }).exitcode() == 0);
+}
+
+TEST_CASE("a file goes along", "[context]") {
+  support::Pipe pipe;
+  CHECK(BySpawn::run(
+            [](mp::Fd fd) {
+              if (::write(fd.get(), "x", 1) != 1) mp::exit(1);
+            },
+            mp::Fd::duplicate(pipe.writer.get()))
+            .exitcode() == 0);
+  CHECK(pipe.hear() == 'x');
+}
+
+TEST_CASE("many threads spawn at once", "[context]") {
+  mp::Value<int> count(0);
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      for (int j = 0; j < 5; ++j) BySpawn::run([](mp::Value<int> n) { *n.lock() += 1; }, count);
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(count.value() == 20);
+}
+
+TEST_CASE("the hundredth spawned process has no more descriptors than the first", "[context]") {
+  mp::Queue<std::size_t> counts;
+  auto const run = [&] {
+    BySpawn::run([](mp::Queue<std::size_t> queue) { queue.put(support::open_fds()); }, counts);
+    return counts.get();
+  };
+  auto const first = run();
+  for (int i = 0; i < 98; ++i) run();
+  CHECK(run() == first);
+}
+
+}  // namespace context_test

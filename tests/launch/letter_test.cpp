@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/launch/letter.hpp>
+
+#include <utility>
+
+#include <multiprocessing/errors.hpp>
+
+#include "../support/catch.hpp"
+
+namespace launch = multiprocessing::launch;
+namespace mp = multiprocessing;
+
+namespace letter_test {
+
+int calls = 0;
+void count() { ++calls; }
+
+TEST_CASE("a letter tells who, and for what, and lies in the heap as long as it is kept",
+          "[letter]") {
+  auto& arena = mp::shm::Heap::instance().arena();
+  auto const before = arena.used_blocks();
+  {
+    launch::Identity who;
+    who.name = "W1";
+    who.number = "2:1";
+    who.daemon = true;
+    who.parent_pid = 7;
+    who.parent_name = "Boss";
+    launch::CallTarget<void (*)()> const target(std::in_place, &count);
+    launch::WrittenLetter const written(who, target);
+    auto const letter = launch::read_letter(written.place());
+    CHECK(letter.who->name == "W1");
+    CHECK(letter.who->number == "2:1");
+    CHECK(letter.who->daemon);
+    CHECK(letter.who->parent_pid == 7);
+    CHECK(letter.who->parent_name == "Boss");
+    letter.target->run();
+    CHECK(calls == 1);
+    auto place = written.place();
+    place.size = std::uint64_t{1} << 40;
+    CHECK_THROWS_AS(launch::read_letter(place), mp::UnpicklingError);
+  }
+  CHECK(arena.used_blocks() == before);
+}
+
+}  // namespace letter_test
