@@ -11,6 +11,7 @@
 #include <multiprocessing/fd.hpp>                 // IWYU pragma: export
 #include <multiprocessing/listener.hpp>           // IWYU pragma: export
 #include <multiprocessing/lock.hpp>               // IWYU pragma: export
+#include <multiprocessing/logging.hpp>            // IWYU pragma: export
 #include <multiprocessing/pickle.hpp>             // IWYU pragma: export
 #include <multiprocessing/pipe.hpp>               // IWYU pragma: export
 #include <multiprocessing/pool.hpp>               // IWYU pragma: export

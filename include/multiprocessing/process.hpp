@@ -177,6 +177,7 @@ class Process {
       Question const& question) const {
     auto const answer = question(record());
     launch::Children::of_this_process().forget_if_ended(record_);
+    record_->log_end();
     return answer;
   }
 

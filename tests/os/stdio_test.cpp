@@ -30,6 +30,49 @@ TEST_CASE("what is written to stderr arrives whole and at once", "[stdio]") {
   CHECK(written == text);
 }
 
+TEST_CASE("a pipe that is full is waited for, also in non-blocking mode", "[stdio]") {
+  std::string const text(300'000, 'x');  // more than a pipe holds
+  support::Pipe pipe;
+  ::fcntl(pipe.writer.get(), F_SETFL, O_NONBLOCK);
+  support::RawChild child([&] {
+    ::dup2(pipe.writer.get(), STDERR_FILENO);
+    pipe.writer.reset();
+    return os::write_to_stderr(text) ? 0 : 1;
+  });
+  support::wait_until_asleep(child.pid());
+  CHECK(pipe.drain() == text);
+  CHECK(child.wait() == 0);
+}
+
+TEST_CASE("who writes where nobody reads is told, and not killed", "[stdio]") {
+  support::RawChild child([] {
+    support::Pipe pipe;
+    ::dup2(pipe.writer.get(), STDERR_FILENO);
+    pipe.reader.reset();
+    if (os::write_to_stderr("x")) return 1;
+    sigset_t pending;
+    ::sigpending(&pending);
+    if (::sigismember(&pending, SIGPIPE) == 1) return 2;
+    ::close(STDERR_FILENO);
+    return os::write_to_stderr("x") || os::stderr_identity() ? 3 : 0;
+  });
+  CHECK(child.wait() == 0);
+}
+
+TEST_CASE("all descriptors of a file have one identity", "[stdio]") {
+  support::RawChild child([] {
+    support::Pipe one;
+    support::Pipe other;
+    ::dup2(one.writer.get(), STDERR_FILENO);
+    auto const first = os::stderr_identity();
+    ::dup2(other.writer.get(), STDERR_FILENO);
+    if (os::stderr_identity() == first) return 1;
+    ::dup2(one.reader.get(), STDERR_FILENO);
+    return first && os::stderr_identity() == first ? 0 : 2;
+  });
+  CHECK(child.wait() == 0);
+}
+
 TEST_CASE("closed standard input reads as empty, also what was read ahead", "[process]") {
   support::Pipe input;
   for (char const c : std::string("one\ntwo\n")) input.tell(c);

@@ -24,6 +24,7 @@
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/stdio.hpp>
 
@@ -52,6 +53,7 @@ inline bool& leaves_by_hook() noexcept {
 /// The last thing that std::exit does in a forked child.
 [[noreturn]] inline void leave(int code) noexcept {
   if (auto* const hook = before_leaving()) hook();
+  log(LogLevel::debug, "process ending with exit code ", code & 0xFF);
   os::flush_standard_streams();
   os::exit_now(code);
 }
@@ -96,6 +98,7 @@ template <class Body>
   os::replace_standard_input(std::move(null));
   os::set_command_name(who.name.c_str());
   os::intercept_exit([](int code, void*) { leave(code); });
+  log(LogLevel::debug, "process started");
   os::exit_normally(run_body(body));
 }
 

@@ -14,6 +14,7 @@
 
 #include <multiprocessing/channel/envelope.hpp>
 #include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
 #include <multiprocessing/shm/heap.hpp>
@@ -33,6 +34,7 @@ struct LetterPlace {
 struct Letter {
   std::shared_ptr<Identity> who;
   StartMethod default_method = StartMethod::fork;
+  LogSettings log_settings;
   std::unique_ptr<Target> target;
 };
 
@@ -59,6 +61,7 @@ class WrittenLetter {
     wire::encode(bytes,
                  letter_detail::Head{who.name, who.number, who.daemon, who.parent_pid,
                                      who.parent_name, DefaultMethod::instance().get()});
+    wire::encode(bytes, current_log_settings(), parcel);
     target.save(bytes, parcel);
     block_ = channel::enclose(bytes, parcel);
     size_ = bytes.size();
@@ -86,7 +89,10 @@ inline Letter read_letter(LetterPlace const& place) {
   who->daemon = head.daemon;
   who->parent_pid = head.parent_pid;
   who->parent_name = std::move(head.parent_name);
-  return {std::move(who), head.default_method, read_target(bytes, channel::enclosed_in(block))};
+  auto const parcel = channel::enclosed_in(block);
+  auto log_settings = wire::decode<LogSettings>(bytes, parcel);
+  return {std::move(who), head.default_method, std::move(log_settings),
+          read_target(bytes, parcel)};
 }
 
 }  // namespace multiprocessing::launch

@@ -27,6 +27,7 @@
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
@@ -117,6 +118,9 @@ class Nursery {
       if (!child || (sentinel.fd >= 0 && sentinel.revents == 0)) continue;
       if (auto const status = child->poll()) {
         news.ended.push_back({number, child->pid(), *status});
+        if (!owner_has_ended_) {  // afterwards it is in a hurry, and stderr may take nothing
+          log(LogLevel::debug, "child ", number, " (pid ", child->pid(), ") ended: ", *status);
+        }
         child.reset();
       } else if (sentinel.fd >= 0) {
         traced = true;

@@ -20,6 +20,7 @@
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/spawn_child.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
@@ -137,6 +138,20 @@ class ProcessRecord {
     }
   }
 
+  /// For the log. REQUIRES, here and below: the caller has locked nothing.
+  void log_start() {
+    if (auto const child = child_to_log()) {
+      log(LogLevel::debug, "process ", who_->name, " (pid ", child->pid(), ") started");
+    }
+  }
+  /// Once, and only when it has ended.
+  void log_end() {
+    auto const child = child_to_log();
+    auto const status = child == nullptr ? std::nullopt : child->poll();
+    if (!status || is_end_logged_.exchange(true)) return;
+    log(LogLevel::debug, "process ", who_->name, " (pid ", child->pid(), ") ended: ", *status);
+  }
+
   /// As Python prints it: "initial", "started pid=7", "stopped pid=7 exited with code 0", "closed";
   /// "unknown" for who is not the creator.
   std::string describe() {
@@ -164,6 +179,14 @@ class ProcessRecord {
     }
   }
 
+  /// null: there is none, or nobody wants to know.
+  std::shared_ptr<Child> child_to_log() {
+    if (!Logger::of_this_process().is_enabled_for(LogLevel::debug)) return nullptr;
+    if (is_self() || creator_ != this_incarnation()) return nullptr;
+    std::lock_guard const guard(mutex_);
+    return child_;
+  }
+
   std::shared_ptr<Child> child_if_started(char const* call) {
     require_creator(call);
     std::lock_guard const guard(mutex_);
@@ -186,6 +209,7 @@ class ProcessRecord {
   std::optional<StartMethod> const method_;
   channel::Heirlooms const handed_;
 
+  std::atomic<bool> is_end_logged_{false};
   std::mutex mutex_;
   std::atomic<Phase> phase_{Phase::Initial};  // written under mutex_
   std::unique_ptr<Target> target_;            // guarded by mutex_
@@ -219,13 +243,18 @@ class Children {
   template <class Run>
   void start(std::shared_ptr<ProcessRecord> const& record, Run const& run) {
     Records place{record};  // so that nothing can fail once the process runs
+    Records ended;
     {
       std::lock_guard const guard(mutex_);
-      forget_ended();
+      ended = forget_ended();
     }
+    log_ends(ended);
     record->start(run);
-    std::lock_guard const guard(mutex_);
-    records_.splice(records_.end(), place);
+    {
+      std::lock_guard const guard(mutex_);
+      records_.splice(records_.end(), place);
+    }
+    record->log_start();
   }
 
   /// Stops listing it once it has ended: from then on its handles alone keep it.
@@ -237,9 +266,15 @@ class Children {
 
   /// Reaps those that have ended.
   Records alive() {
-    std::lock_guard const guard(mutex_);
-    forget_ended();
-    return records_;
+    Records ended;
+    Records running;
+    {
+      std::lock_guard const guard(mutex_);
+      ended = forget_ended();
+      running = records_;
+    }
+    log_ends(ended);
+    return running;
   }
 
  private:
@@ -272,6 +307,7 @@ class Children {
       daemon.join_until(base::Deadline::never());
     });
     for_each(false, [](auto& other) { other.join_until(base::Deadline::never()); });
+    log_ends(records);
   }
 
   /// A handle may be closed under our hands; then there is nothing to finish.
@@ -282,8 +318,17 @@ class Children {
     }
   }
 
-  void forget_ended() {
-    records_.remove_if([](auto const& record) { return !is_running(*record); });
+  /// Those that it does not list any more. REQUIRES: mutex_.
+  Records forget_ended() {
+    Records ended;
+    for (auto next = records_.begin(); next != records_.end();) {
+      auto const record = next++;
+      if (!is_running(**record)) ended.splice(ended.end(), records_, record);
+    }
+    return ended;
+  }
+  static void log_ends(Records const& records) {
+    for (auto const& record : records) quietly([&] { record->log_end(); });
   }
 
   static bool is_running(ProcessRecord& record) {

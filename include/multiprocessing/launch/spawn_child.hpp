@@ -36,6 +36,7 @@
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/letter.hpp>
+#include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/handoff.hpp>
@@ -158,6 +159,7 @@ inline std::unique_ptr<Target> begin(os::Fd& socket) {
   DefaultMethod::instance().force(letter->default_method);
   become(*letter->who);
   os::set_command_name(letter->who->name.c_str());
+  apply_log_settings(letter->log_settings);
   return std::move(letter->target);
 }
 
@@ -183,12 +185,14 @@ inline void report(os::Fd& socket, std::string text) noexcept {
     report(socket, base::current_exception_type_name());
     os::exit_now(1);
   }
+  log(LogLevel::debug, "process started");
   auto const body = [&] {
     target->run();
     return 0;
   };
   int const code = fork_detail::run_body(body);
   target.reset();
+  log(LogLevel::debug, "process ending with exit code ", code & 0xFF);
   os::exit_normally(code);
 }
 

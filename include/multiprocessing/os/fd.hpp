@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/types.h>
 #include <unistd.h>
 
 #include <utility>
@@ -53,5 +54,13 @@ inline bool is_file(int fd) noexcept {
   struct stat status;
   return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode);
 }
+
+/// Names a file, a pipe, a terminal: the same for all descriptors of it, in all processes.
+struct FileIdentity {
+  dev_t device;
+  ino_t number;
+
+  friend bool operator==(FileIdentity const&, FileIdentity const&) = default;
+};
 
 }  // namespace multiprocessing::os

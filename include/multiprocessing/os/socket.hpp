@@ -81,15 +81,8 @@ inline Fd listen_at(SocketAddress const& address, int backlog) {
   return socket;
 }
 
-/// Tells the file of a listening socket from one that has taken its path.
-struct FileIdentity {
-  dev_t device;
-  ino_t number;
-
-  friend bool operator==(FileIdentity const&, FileIdentity const&) = default;
-};
-
-/// nullopt when there is none.
+/// Tells the file of a listening socket from one that has taken its path; nullopt when there is
+/// none.
 inline std::optional<FileIdentity> file_identity(std::string const& path) noexcept {
   struct stat status;
   if (::lstat(path.c_str(), &status) == -1) return std::nullopt;

@@ -3,13 +3,22 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
 #include <stdio_ext.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <ext/stdio_sync_filebuf.h>
+#include <cerrno>
+#include <climits>
+#include <csignal>
+#include <cstddef>
 #include <cstdio>
+#include <ctime>
 #include <iostream>
+#include <optional>
 #include <string_view>
 #include <typeinfo>
 
@@ -75,14 +84,69 @@ inline void replace_standard_input(Fd null) noexcept {
   retry_eintr([&] { return ::syscall(SYS_dup3, null.get(), STDIN_FILENO, 0); });
 }
 
-/// One write, past every buffer, so that lines of several processes don't mix.
-inline void write_to_stderr(std::string_view text) noexcept {
+/// As many bytes as a pipe takes from one write as a whole, or not at all.
+inline constexpr std::size_t kAtomicWrite = PIPE_BUF;
+
+namespace stdio_detail {
+
+/// This thread is not killed for writing where nobody reads.
+class NoPipeSignal {
+ public:
+  NoPipeSignal() noexcept {
+    ::sigemptyset(&pipe_);
+    ::sigaddset(&pipe_, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
+  }
+  NoPipeSignal(NoPipeSignal const&) = delete;
+  NoPipeSignal& operator=(NoPipeSignal const&) = delete;
+  ~NoPipeSignal() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+
+  /// After a write that failed with EPIPE: takes the signal away that came with it.
+  void take() const noexcept {
+    if (::sigismember(&before_, SIGPIPE) == 1) return;  // it stays pending, as the caller wants it
+    timespec const now{};
+    retry_eintr([&] { return ::sigtimedwait(&pipe_, nullptr, &now); });
+  }
+
+ private:
+  sigset_t pipe_;
+  sigset_t before_;
+};
+
+inline bool write_whole(std::string_view text) noexcept {
   while (!text.empty()) {
     auto const written =
         retry_eintr([&] { return ::write(STDERR_FILENO, text.data(), text.size()); });
-    if (written <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(written));
+    if (written > 0) {
+      text.remove_prefix(static_cast<std::size_t>(written));
+    } else if (written == -1 && errno == EAGAIN) {
+      pollfd entry{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      if (retry_eintr([&] { return ::poll(&entry, 1, -1); }) == -1) return false;
+    } else {
+      return false;
+    }
   }
+  return true;
+}
+
+}  // namespace stdio_detail
+
+/// One write, past every buffer, so that lines of several processes don't mix; more of them where
+/// the kernel takes less at once. Whether all was written: not when nobody reads a pipe any more,
+/// which is no reason to be killed here.
+/// Blocks: as long as there is no room, also when stderr is in non-blocking mode.
+inline bool write_to_stderr(std::string_view text) noexcept {
+  stdio_detail::NoPipeSignal const no_signal;
+  if (stdio_detail::write_whole(text)) return true;
+  if (errno == EPIPE) no_signal.take();
+  return false;
+}
+
+/// nullopt: stderr is closed.
+inline std::optional<FileIdentity> stderr_identity() noexcept {
+  struct stat file;
+  if (::fstat(STDERR_FILENO, &file) != 0) return std::nullopt;
+  return FileIdentity{file.st_dev, file.st_ino};
 }
 
 }  // namespace multiprocessing::os
