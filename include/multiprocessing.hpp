@@ -5,7 +5,8 @@
 #include <multiprocessing/array.hpp>              // IWYU pragma: export
 #include <multiprocessing/barrier.hpp>            // IWYU pragma: export
 #include <multiprocessing/channel.hpp>            // IWYU pragma: export
-#include <multiprocessing/condition.hpp>          // IWYU pragma: export
+#include <multiprocessing/condition.hpp>
+#include <multiprocessing/context.hpp>          // IWYU pragma: export
 #include <multiprocessing/errors.hpp>             // IWYU pragma: export
 #include <multiprocessing/event.hpp>              // IWYU pragma: export
 #include <multiprocessing/fd.hpp>                 // IWYU pragma: export

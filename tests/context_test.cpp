@@ -50,6 +50,7 @@ struct By {
 };
 using ByFork = By<mp::StartMethod::fork>;
 using BySpawn = By<mp::StartMethod::spawn>;
+using ByForkServer = By<mp::StartMethod::forkserver>;
 
 // Made anew in a process that is not forked.
 mp::Queue<int> of_the_program;
@@ -79,7 +80,8 @@ TEST_CASE("the start method is set once, or by force", "[context]") {
   CHECK(mp::get_all_start_methods().front() == mp::StartMethod::fork);
 }
 
-TEMPLATE_TEST_CASE("every shared object is an argument", "[context]", ByFork, BySpawn) {
+TEMPLATE_TEST_CASE("every shared object is an argument", "[context]", ByFork, BySpawn,
+                   ByForkServer) {
   mp::Lock lock;
   mp::RLock rlock;
   mp::Semaphore semaphore(2);
@@ -126,7 +128,7 @@ TEMPLATE_TEST_CASE("every shared object is an argument", "[context]", ByFork, By
 }
 
 TEMPLATE_TEST_CASE("an end that is moved there is the child's alone", "[context]", ByFork,
-                   BySpawn) {
+                   BySpawn, ByForkServer) {
   auto ends = mp::Pipe<std::string>();
   auto process = TestType::started(
       [](mp::Connection<std::string> end) {
@@ -140,7 +142,8 @@ TEMPLATE_TEST_CASE("an end that is moved there is the child's alone", "[context]
   process.join();
 }
 
-TEMPLATE_TEST_CASE("it ends as it was told to", "[context]", ByFork, BySpawn) {
+TEMPLATE_TEST_CASE("it ends as it was told to", "[context]", ByFork, BySpawn,
+                   ByForkServer) {
   CHECK(TestType::run([] {}).exitcode() == 0);
   CHECK(TestType::run([] { mp::exit(3); }).exitcode() == 3);
   CHECK(TestType::run([] { std::exit(4); }).exitcode() == 4);
@@ -151,7 +154,8 @@ TEMPLATE_TEST_CASE("it ends as it was told to", "[context]", ByFork, BySpawn) {
   CHECK(WEXITSTATUS(status) == 1);
 }
 
-TEMPLATE_TEST_CASE("its parent's death shows there", "[context]", ByFork, BySpawn) {
+TEMPLATE_TEST_CASE("its parent's death shows there", "[context]", ByFork, BySpawn,
+                   ByForkServer) {
   mp::Queue<bool> alive;
   mp::Event go;
   support::RawChild parent([&] {
@@ -199,9 +203,9 @@ TEST_CASE("what can not be sent is refused by start, and can be forked", "[conte
   CHECK(ByFork::run([&number] { ++number; }).exitcode() == 0);
 }
 
-TEST_CASE("a file goes along", "[context]") {
+TEMPLATE_TEST_CASE("a file goes along", "[context]", BySpawn, ByForkServer) {
   support::Pipe pipe;
-  CHECK(BySpawn::run(
+  CHECK(TestType::run(
             [](mp::Fd fd) {
               if (::write(fd.get(), "x", 1) != 1) mp::exit(1);
             },
@@ -210,22 +214,23 @@ TEST_CASE("a file goes along", "[context]") {
   CHECK(pipe.hear() == 'x');
 }
 
-TEST_CASE("many threads spawn at once", "[context]") {
+TEMPLATE_TEST_CASE("many threads start processes at once", "[context]", BySpawn, ByForkServer) {
   mp::Value<int> count(0);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
-      for (int j = 0; j < 5; ++j) BySpawn::run([](mp::Value<int> n) { *n.lock() += 1; }, count);
+      for (int j = 0; j < 5; ++j) TestType::run([](mp::Value<int> n) { *n.lock() += 1; }, count);
     });
   }
   for (auto& thread : threads) thread.join();
   CHECK(count.value() == 20);
 }
 
-TEST_CASE("the hundredth spawned process has no more descriptors than the first", "[context]") {
+TEMPLATE_TEST_CASE("the hundredth process has no more descriptors than the first", "[context]",
+                   BySpawn, ByForkServer) {
   mp::Queue<std::size_t> counts;
   auto const run = [&] {
-    BySpawn::run([](mp::Queue<std::size_t> queue) { queue.put(support::open_fds()); }, counts);
+    TestType::run([](mp::Queue<std::size_t> queue) { queue.put(support::open_fds()); }, counts);
     return counts.get();
   };
   auto const first = run();

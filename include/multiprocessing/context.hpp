@@ -2,14 +2,18 @@
 // init(), which main() begins with, and the ways in which processes are started.
 #pragma once
 
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/launch/spawn_child.hpp>
 #include <multiprocessing/launch/start_method.hpp>  // IWYU pragma: export
+#include <multiprocessing/wire/callable.hpp>
 
 namespace multiprocessing {
 
@@ -45,6 +49,18 @@ inline StartMethod get_start_method() { return launch::DefaultMethod::instance()
 /// The default first. Python: multiprocessing.get_all_start_methods
 inline std::vector<StartMethod> get_all_start_methods() {
   return {StartMethod::fork, StartMethod::spawn, StartMethod::forkserver};
+}
+
+/// `f` is called in the fork server before it forks anybody: what it loads, all children have, and
+/// share as long as they do not write to it. Has to be sent there: see Picklable. Counts for servers
+/// that are not started yet. Throws: std::bad_alloc.
+/// Python: multiprocessing.set_forkserver_preload, which takes names of modules
+template <class F>
+void set_forkserver_preload(F f) {
+  static_assert(std::is_invocable_v<F>, "multiprocessing: a preload is called without arguments");
+  wire::require_sendable<F>();
+  launch::ForkServer::of_this_process().preload(
+      std::make_shared<launch::fork_server_detail::ServerTarget<F>>(std::move(f)));
 }
 
 /// What is run for a process that is spawned; by default this program. That program has to call

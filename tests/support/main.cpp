@@ -63,6 +63,7 @@ class Guard : public Listener {
   }
   void testCaseEnded(Catch::TestCaseStats const&) override {
     ::alarm(0);
+    multiprocessing::launch::ForkServer::of_this_process().stop();
     auto const left = support::what_is_left_since(before_);
     if (left.empty()) return;
     std::fprintf(stderr, "LEFT BEHIND by '%s':\n%s", current_test, left.c_str());

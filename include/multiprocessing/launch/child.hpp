@@ -1,17 +1,23 @@
 // SPDX-License-Identifier: BSL-1.0
-// A process that this process started: waited for and signalled by pidfd, reaped once.
+// A process that this process started, or had started by another: waited for and signalled by
+// pidfd, reaped once.
 #pragma once
 
+#include <poll.h>
 #include <sys/types.h>
 
+#include <array>
 #include <cerrno>
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
+#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
+#include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/shm/heap.hpp>
@@ -27,6 +33,11 @@ class Child {
     std::lock_guard const guard(mutex_);
     open_locked();
   }
+
+  /// Of a process that another one forked, and reaps, which tells its end through `reports`; end of
+  /// file: it will not any more.
+  Child(pid_t pid, os::Fd pidfd, os::Fd reports)
+      : pid_(pid), pidfd_(std::move(pidfd)), reports_(std::move(reports)), is_own_(false) {}
 
   pid_t pid() const noexcept { return pid_; }
   /// Readable once the process has ended. Throws: std::system_error when there is no descriptor
@@ -49,6 +60,18 @@ class Child {
     return poll_locked();
   }
 
+  /// The same, as the kernel tells it.
+  std::optional<os::ChildEnd> poll_end() {
+    std::lock_guard const guard(mutex_);
+    if (!poll_locked()) return std::nullopt;
+    return end_;
+  }
+  /// For a process that another one reaps: that has told.
+  void note_end(os::ChildEnd const& end) {
+    std::lock_guard const guard(mutex_);
+    settle_locked(end);
+  }
+
   /// Blocks: until the process ends or the deadline passes. A process that is traced, by a debugger
   /// say, has ended when the tracer lets it go.
   std::optional<ExitStatus> wait_until(base::Deadline deadline) {
@@ -57,7 +80,9 @@ class Child {
       if (fd >= 0 && !os::poll_readable(fd, deadline)) return std::nullopt;
       if (auto const status = poll()) return status;
       if (deadline.passed()) return std::nullopt;
-      os::poll_until({}, earlier(deadline, base::Deadline::after(kBetweenLooks)));
+      // Where another process reaps it, its word is on its way.
+      std::array<pollfd, 1> word{{{reports_fd(), POLLIN, 0}}};
+      os::poll_until(word, earlier(deadline, base::Deadline::after(kBetweenLooks)));
     }
   }
 
@@ -71,6 +96,13 @@ class Child {
   // For what no descriptor tells: the end of a process when there is no descriptor left, and when a
   // tracer lets a dead one go.
   static constexpr std::chrono::milliseconds kBetweenLooks{1};
+  static constexpr std::chrono::seconds kNow{0};
+
+  /// -1, which poll skips: there is none.
+  int reports_fd() noexcept {
+    std::lock_guard const guard(mutex_);
+    return reports_.get();
+  }
 
   /// False, and errno says why, when there is no descriptor left.
   bool open_locked() noexcept {
@@ -79,20 +111,38 @@ class Child {
       pidfd_ = os::try_open_pidfd(pid_);
       if (pidfd_ || errno != ESRCH) return static_cast<bool>(pidfd_);
       // It has ended, and somebody who waits for all children has reaped it.
-      status_ = ExitStatus::from({os::ChildEnd::State::Stolen, 0, 0});
+      end_ = {os::ChildEnd::State::Stolen, 0, 0};
+      status_ = ExitStatus::from(end_);
     }
     pidfd_ = os::try_create_readable();
     return static_cast<bool>(pidfd_);
   }
 
+  /// What the process that reaps it has told. Until it has, the child counts as running.
+  os::ChildEnd told_end() {
+    using State = os::ChildEnd::State;
+    if (reports_ && os::poll_readable(reports_.get(), base::Deadline::after(kNow))) {
+      os::ChildEnd end{};
+      auto const room = std::as_writable_bytes(std::span(&end, 1));
+      if (os::receive_with_fds(reports_, room).size == sizeof end) return end;
+      reports_.reset();
+    }
+    if (reports_) return {State::Running, 0, 0};
+    bool const has_ended = os::poll_readable(pidfd_.get(), base::Deadline::after(kNow));
+    return {has_ended ? State::Stolen : State::Running, 0, 0};
+  }
+
   std::optional<ExitStatus> poll_locked() {
     if (!status_) {
-      auto const end = os::reap_child(pidfd_, pid_);
-      if (end.state == os::ChildEnd::State::Running) return status_;
-      status_ = ExitStatus::from(end);
-      shm::Heap::note_death();
+      auto const end = is_own_ ? os::reap_child(pidfd_, pid_) : told_end();
+      if (end.state != os::ChildEnd::State::Running) settle_locked(end);
     }
     return status_;
+  }
+  void settle_locked(os::ChildEnd const& end) {
+    end_ = end;
+    status_ = ExitStatus::from(end);
+    shm::Heap::note_death();
   }
 
   pid_t const pid_;
@@ -101,6 +151,9 @@ class Child {
   // guarded by mutex_
   os::Fd pidfd_;  // once there is one, it stays the same
   std::optional<ExitStatus> status_;
+  os::ChildEnd end_{};  // when there is a status
+  os::Fd reports_;
+  bool const is_own_ = true;  // constant
 };
 
 }  // namespace multiprocessing::launch

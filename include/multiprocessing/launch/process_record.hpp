@@ -19,6 +19,7 @@
 #include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
+#include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/spawn_child.hpp>
@@ -64,16 +65,7 @@ class ProcessRecord {
     if (phase_ != Phase::Initial) {
       throw std::logic_error("Process.start: cannot start " + who_->name + " twice");
     }
-    if (start_method() == StartMethod::fork) {
-      auto const body = [&] {
-        channel::keep_only(handed_);
-        run();
-        return 0;
-      };
-      child_ = fork_child(who_, body);
-    } else {
-      child_ = spawn_child(*who_, *target_);
-    }
+    child_ = make_child(run);
     phase_ = Phase::Started;
     done.swap(target_);
   }
@@ -167,6 +159,22 @@ class ProcessRecord {
 
  private:
   enum class Phase { Initial, Started, Closed, Self };
+
+  /// REQUIRES: mutex_.
+  template <class Run>
+  std::unique_ptr<Child> make_child(Run const& run) {
+    switch (start_method()) {
+      case StartMethod::spawn: return spawn_child(*who_, *target_);
+      case StartMethod::forkserver: return ForkServer::of_this_process().start(*who_, *target_);
+      case StartMethod::fork: break;
+    }
+    auto const body = [&] {
+      channel::keep_only(handed_);
+      run();
+      return 0;
+    };
+    return fork_child(who_, body);
+  }
 
   bool is_self() const noexcept { return phase_ == Phase::Self; }
 

@@ -31,6 +31,7 @@
 #include <vector>
 
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
@@ -39,6 +40,7 @@
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/os/fd_message.hpp>
+#include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/handoff.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
@@ -77,8 +79,15 @@ inline std::atomic<bool>& is_initialized() noexcept {
 
 namespace spawn_detail {
 
-/// What the child says before it runs the target: nothing, or what went wrong.
-inline constexpr std::size_t kLongestReport = 4096;
+/// What a child that is not a copy says of itself before it runs its target: that it is there, or
+/// why not.
+struct Report {
+  static constexpr std::size_t kLongestText = 4000;
+
+  pid_t pid = 0;
+  bool is_ready = false;
+  std::array<char, kLongestText> text{};
+};
 
 inline void require_init() {
   if (is_initialized().load()) return;
@@ -95,67 +104,80 @@ inline std::vector<std::string> environment() {
   return variables;
 }
 
+/// Throws: ProcessDied.
+[[noreturn]] inline void throw_unready(Child& child, std::string const& name, std::string why) {
+  auto const status = child.wait_until(base::Deadline::never());
+  if (why.empty()) {
+    why = status->to_string() +
+          " before it had begun (does its main() call multiprocessing::init(argc, argv) first?)";
+  }
+  throw ProcessDied("Process.start: " + name + " " + why, child.pid(), status->exitcode());
+}
+
 /// Blocks: until the child is ready. Throws: ProcessDied when it ended, or said what went wrong.
 inline void await_ready(Child& child, os::Fd const& socket, std::string const& name) {
-  auto const fail = [&](std::string const& why) {
-    auto const status = child.wait_until(base::Deadline::never());
-    throw ProcessDied("Process.start: " + name + " " + why, child.pid(), status->exitcode());
-  };
   std::array<pollfd, 2> fds{{{socket.get(), POLLIN, 0}, {child.sentinel_if_any(), POLLIN, 0}}};
   os::poll_until(fds, base::Deadline::never());
-  std::array<std::byte, kLongestReport> report;
-  auto const message = fds[0].revents != 0 ? os::receive_with_fds(socket, report, MSG_DONTWAIT)
-                                           : os::FdMessage{};
-  if (message.size == 0) {
-    auto const status = child.wait_until(base::Deadline::never());
-    fail(status->to_string() +
-         " before it had begun (does its main() call multiprocessing::init(argc, argv) first?)");
-  }
-  if (message.size > 1) {
-    fail("can not begin: " +
-         std::string(reinterpret_cast<char const*>(report.data()) + 1, message.size - 1));
-  }
+  Report report;
+  auto const room = std::as_writable_bytes(std::span(&report, 1));
+  auto const message = fds[0].revents != 0 ? os::receive_with_fds(socket, room) : os::FdMessage{};
+  if (message.size != sizeof report) throw_unready(child, name, {});
+  if (!report.is_ready) throw_unready(child, name, "can not begin: " + std::string(report.text.data()));
 }
 
 }  // namespace spawn_detail
 
+/// A child, and the near end of the socket that it has at first.
+struct Spawned {
+  std::unique_ptr<Child> child;
+  os::Fd socket;
+};
+
 /// Starts a child that is `who` and runs `target`. Blocks: until it is about to do so.
 /// Throws: std::logic_error when main() does not call init(); TypeError when the target can not be
 /// sent; ProcessDied when the child can not begin; std::system_error; std::bad_alloc.
-inline std::unique_ptr<Child> spawn_child(Identity const& who, Target const& target) {
+inline Spawned spawn_with_socket(Identity const& who, Target const& target) {
   spawn_detail::require_init();
   WrittenLetter const letter(who, target);
-  auto socket = os::SocketPair::create();
+  auto const letter_place = letter.place();
+  auto const environment = spawn_detail::environment();
   auto& heap = shm::Heap::instance();
-  auto const place = heap.admit(socket.near);
+  os::flush_standard_streams();
+  os::SocketPair socket;
   pid_t pid = shm::Heap::kNoProcess;
   {
+    // No child that is forked meanwhile keeps the far end open.
+    std::lock_guard const gate(os::fork_gate());
+    socket = os::SocketPair::create();
+    auto const place = heap.admit(socket.near);
     base::ScopeGuard const note([&] { heap.note_admitted(place, pid); });
-    auto const letter_place = letter.place();
     os::send_with_fds(socket.near, std::as_bytes(std::span(&letter_place, 1)));
-    os::flush_standard_streams();
     pid = os::spawn_program(
         Executable::instance().path(),
         {program_invocation_name, os::kHandoffFlag, std::to_string(os::kHandoffFd), who.name},
-        spawn_detail::environment(), socket.far);
+        environment, socket.far);
+    socket.far.reset();
   }
-  socket.far.reset();
   auto child = std::make_unique<Child>(pid);
   spawn_detail::await_ready(*child, socket.near, who.name);
-  return child;
+  return {std::move(child), std::move(socket.near)};
+}
+inline std::unique_ptr<Child> spawn_child(Identity const& who, Target const& target) {
+  return spawn_with_socket(who, target).child;
 }
 
 namespace spawn_detail {
 
-/// What this process was started for; from then on the parent's start() is over.
+/// What this process was started for. `parent`: where that is not the one that forked it.
 /// Throws: as read_letter(), Heap::instance().
-inline std::unique_ptr<Target> begin(os::Fd& socket) {
+inline std::unique_ptr<Target> begin(os::Fd const& socket,
+                                     std::shared_ptr<os::Fd const> const& parent) {
   shm::Heap::instance();  // takes what came before the letter
   LetterPlace place;
   auto const message = os::receive_with_fds(socket, std::as_writable_bytes(std::span(&place, 1)));
   if (message.size != sizeof place) throw Error("the program that started this one is gone");
-  static auto* const letter = new Letter;  // outlives all static destructors
-  *letter = read_letter(place);
+  auto* const letter = new Letter(read_letter(place));  // outlives all static destructors
+  letter->who->parent_pidfd = parent;
   DefaultMethod::instance().force(letter->default_method);
   become(*letter->who);
   os::set_command_name(letter->who->name.c_str());
@@ -163,28 +185,32 @@ inline std::unique_ptr<Target> begin(os::Fd& socket) {
   return std::move(letter->target);
 }
 
-inline void report(os::Fd& socket, std::string text) noexcept {
-  text.insert(text.begin(), '\0');
-  text.resize(std::min(text.size(), kLongestReport));
+inline void report(os::Fd const& socket, bool is_ready, std::string const& text = {}) noexcept {
+  Report report{os::this_pid(), is_ready, {}};
+  text.copy(report.text.data(), report.text.size() - 1);
   try {
-    os::send_with_fds(socket, std::as_bytes(std::span(text)));
+    os::send_with_fds(socket, std::as_bytes(std::span(&report, 1)));
   } catch (std::exception const&) {  // the parent is gone
   }
-  socket.reset();
 }
 
-[[noreturn]] inline void live(os::Fd& socket) noexcept {
+}  // namespace spawn_detail
+
+/// Does what the letter says whose place comes through the socket. The exit code.
+inline int live_by_letter(os::Fd& socket, std::shared_ptr<os::Fd const> const& parent = nullptr) {
   std::unique_ptr<Target> target;
   try {
-    target = begin(socket);
-    report(socket, {});
+    target = spawn_detail::begin(socket, parent);
+    spawn_detail::report(socket, true);
   } catch (std::exception const& error) {
-    report(socket, base::type_name(typeid(error)) + ": " + base::text_of(error));
-    os::exit_now(1);
+    spawn_detail::report(socket, false,
+                         base::type_name(typeid(error)) + ": " + base::text_of(error));
+    return 1;
   } catch (...) {
-    report(socket, base::current_exception_type_name());
-    os::exit_now(1);
+    spawn_detail::report(socket, false, base::current_exception_type_name());
+    return 1;
   }
+  if (!target->wants_socket()) socket.reset();
   log(LogLevel::debug, "process started");
   auto const body = [&] {
     target->run();
@@ -193,16 +219,14 @@ inline void report(os::Fd& socket, std::string text) noexcept {
   int const code = fork_detail::run_body(body);
   target.reset();
   log(LogLevel::debug, "process ending with exit code ", code & 0xFF);
-  os::exit_normally(code);
+  return code;
 }
-
-}  // namespace spawn_detail
 
 /// In a process that was started by spawn_child(): does what it was started for, and ends it.
 inline void live_if_spawned(int argc, char const* const* argv) {
   is_initialized() = true;
   if (!os::has_handoff(argc, argv)) return;
-  if (os::handoff()) spawn_detail::live(os::handoff());
+  if (os::handoff()) os::exit_normally(live_by_letter(os::handoff()));
   os::write_to_stderr("multiprocessing: " + std::string(os::kHandoffFlag) +
                       " is for processes that multiprocessing starts\n");
   os::exit_now(1);

@@ -29,6 +29,9 @@ class Target {
   /// Once.
   virtual void run() = 0;
 
+  /// Whether it goes on to use the socket by which its process was started.
+  virtual bool wants_socket() const { return false; }
+
   /// Writes it behind what is there, so that read_target() finds it in another run of the program.
   /// Throws: TypeError when it can not be sent, what its parts' own functions throw.
   virtual void save(wire::Bytes& bytes, wire::Parcel& parcel) const = 0;

@@ -60,5 +60,6 @@ class SignalBlock {
 inline void raise_signal(int signal) noexcept { ::kill(::getpid(), signal); }
 
 inline void ignore_signal(int signal) noexcept { std::signal(signal, SIG_IGN); }
+inline void handle_signal_by_default(int signal) noexcept { std::signal(signal, SIG_DFL); }
 
 }  // namespace multiprocessing::os

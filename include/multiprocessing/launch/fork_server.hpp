@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: BSL-1.0
+// A small process with one thread that was spawned once, and forks children from then on: so they
+// cost as little as a small parent's, and no thread of a large one is in their way.
+//
+//   owner                          server                         child
+//   spawn ----------------------->  preload
+//   start: letter, socket pair
+//   far end ---- control ------->   fork -------------------------> read the letter
+//   pid, pidfd <------------------  started
+//   ready <------------------------------------------------------- about to run
+//                                   reap <------------------------ ends, any way
+//   how it ended <----------------
+//
+// Failure   the server is killed: its children go on, and the next start brings another one; of
+//           those children the end is seen, but not how. The owner ends: the server does.
+#pragma once
+
+#include <poll.h>
+#include <sys/types.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/channel/inheritance.hpp>
+#include <multiprocessing/launch/child.hpp>
+#include <multiprocessing/launch/fork_child.hpp>
+#include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/letter.hpp>
+#include <multiprocessing/launch/spawn_child.hpp>
+#include <multiprocessing/launch/target.hpp>
+#include <multiprocessing/os/fd_message.hpp>
+#include <multiprocessing/os/fork_gate.hpp>
+#include <multiprocessing/os/handoff.hpp>
+#include <multiprocessing/os/pidfd.hpp>
+#include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/os/signals.hpp>
+
+namespace multiprocessing::launch {
+
+namespace fork_server_detail {
+
+/// The server's word that the child exists; its pidfd comes along, where there was one to spare.
+struct Started {
+  pid_t pid;
+  int error;  ///< of the fork; 0: it has worked
+};
+
+/// The server's own view: its one thread runs this until the owner is gone.
+class Server {
+ public:
+  explicit Server(os::Fd control) : control_(std::move(control)) {
+    if (auto parent = open_parent(identity())) owner_ = std::move(parent);
+  }
+
+  void serve() {
+    while (owner_ != nullptr) {
+      std::vector<pollfd> fds{{control_.get(), POLLIN, 0}, {owner_->get(), POLLIN, 0}};
+      for (auto const& each : children_) {
+        fds.push_back({each.child->sentinel_if_any(), POLLIN, 0});
+      }
+      bool const all_are_seen = std::all_of(fds.begin(), fds.end(), [](auto& f) { return f.fd >= 0; });
+      os::poll_until(fds, all_are_seen ? base::Deadline::never()
+                                       : base::Deadline::after(kBetweenLooks));
+      report_ends();
+      if (fds[1].revents != 0) return;
+      if (fds[0].revents != 0 && !take_order()) return;
+    }
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kBetweenLooks{1};
+
+  struct Known {
+    std::unique_ptr<Child> child;
+    os::Fd socket;
+  };
+
+  /// False: the owner is gone.
+  bool take_order() {
+    std::byte order{};
+    auto message = os::receive_with_fds(control_, std::span(&order, 1));
+    if (message.size == 0) return false;
+    if (message.fds.size() == 1) start(std::move(message.fds[0]));
+    return true;
+  }
+
+  void start(os::Fd socket) {
+    auto const body = [&] {
+      os::Fd own = std::move(socket);
+      auto const owner = owner_;
+      children_.clear();
+      control_.reset();
+      os::handle_signal_by_default(SIGINT);
+      return live_by_letter(own, owner);
+    };
+    // Until the letter says who it is.
+    auto who = std::make_shared<Identity>();
+    who->parent_pid = identity().parent_pid;
+    Started started{0, 0};
+    std::unique_ptr<Child> child;
+    try {
+      child = fork_child(std::move(who), body);
+      started.pid = child->pid();
+    } catch (std::system_error const& error) {
+      started.error = error.code().value();
+    }
+    int const pidfd = child == nullptr ? -1 : child->sentinel_if_any();
+    tell(socket, started, std::span(&pidfd, pidfd < 0 ? 0 : 1));
+    if (child != nullptr) children_.push_back({std::move(child), std::move(socket)});
+  }
+
+  void report_ends() {
+    std::erase_if(children_, [](Known& each) {
+      auto const end = each.child->poll_end();
+      if (end) tell(each.socket, *end);
+      return end.has_value();
+    });
+  }
+
+  template <class T>
+  static void tell(os::Fd const& socket, T const& what, std::span<int const> fds = {}) noexcept {
+    try {
+      os::send_with_fds(socket, std::as_bytes(std::span(&what, 1)), fds);
+    } catch (std::exception const&) {  // nobody wants to know any more
+    }
+  }
+
+  os::Fd control_;
+  std::shared_ptr<os::Fd const> owner_;  // null: it has ended
+  std::vector<Known> children_;
+};
+
+inline void serve() {
+  os::ignore_signal(SIGINT);  // Ctrl-C is the owner's to answer
+  Server(std::move(os::handoff())).serve();
+}
+
+/// What the server runs: `preload`, then its orders.
+template <class Preload>
+class ServerTarget final : public Target {
+ public:
+  explicit ServerTarget(Preload preload) : call_(std::in_place, std::move(preload)) {}
+  void run() override {
+    call_.run();
+    serve();
+  }
+  bool wants_socket() const override { return true; }
+  void save(wire::Bytes& bytes, wire::Parcel& parcel) const override {
+    TargetReader* const reader = &read;
+    wire::encode(bytes, reader, parcel);
+    call_.save(bytes, parcel);
+  }
+
+ private:
+  static std::unique_ptr<Target> read(std::span<std::byte const>& bytes,
+                                      wire::Parcel const& parcel) {
+    auto const modules = os::ModuleTable::now();
+    wire::decode<TargetReader*>(bytes, parcel, &modules);  // the call's own, which is known
+    return std::make_unique<ServerTarget>(wire::decode<Preload>(bytes, parcel, &modules));
+  }
+  CallTarget<Preload> call_;
+};
+
+}  // namespace fork_server_detail
+
+/// The owner's side: one server a process, made when the first child wants it.
+/// Threads: safe. Fork: the child has none yet.
+class ForkServer {
+ public:
+  static ForkServer& of_this_process() {
+    // Never freed, and made anew after a fork: the parent's mutex may be locked there.
+    static std::atomic<ForkServer*> instance{nullptr};
+    auto* current = instance.load();
+    if (current != nullptr && current->owner_ == this_incarnation()) return *current;
+    auto* const fresh = new ForkServer;
+    if (current != nullptr) fresh->target_ = current->target_;
+    if (instance.compare_exchange_strong(current, fresh)) return *fresh;
+    delete fresh;
+    return *current;
+  }
+
+  /// What a server runs first, from the next one on. Throws: TypeError when it can not be sent.
+  void preload(std::shared_ptr<Target const> target) {
+    std::lock_guard const guard(mutex_);
+    target_ = std::move(target);
+  }
+
+  /// As spawn_child().
+  std::unique_ptr<Child> start(Identity const& who, Target const& target) {
+    spawn_detail::require_init();
+    WrittenLetter const letter(who, target);
+    // The server that is there may have been killed; several in a row are a reason to give up.
+    constexpr int kMostServers = 3;
+    for (int attempt = 1;; ++attempt) {
+      std::shared_ptr<Child> server;
+      if (auto child = try_start(letter.place(), who.name, server)) return child;
+      server->send(SIGKILL);  // it is about to end, if it has not yet
+      auto const status = server->wait_until(base::Deadline::never());
+      if (attempt < kMostServers) continue;
+      throw ProcessDied("Process.start: the fork server " + status->to_string(), server->pid(),
+                        status->exitcode());
+    }
+  }
+
+  /// Blocks: until there is none any more. Its children go on, but nobody will know how they ended.
+  void stop() {
+    std::lock_guard const guard(mutex_);
+    control_.reset();
+    if (server_ != nullptr) server_->wait_until(base::Deadline::never());
+    server_.reset();
+  }
+
+  /// nullopt: none runs.
+  std::optional<pid_t> pid() {
+    std::lock_guard const guard(mutex_);
+    if (server_ == nullptr || server_->poll()) return std::nullopt;
+    return server_->pid();
+  }
+
+ private:
+  ForkServer() = default;
+
+  /// Given up in forked children, so that the server sees its owner's end.
+  struct Control final : channel::Heirloom {
+    explicit Control(os::Fd end) : fd(std::move(end)) {}
+    void give_up() noexcept override { fd.reset(); }
+    os::Fd fd;
+  };
+
+  /// Null when the server ended before the child existed. `server`: the one that was asked.
+  std::unique_ptr<Child> try_start(LetterPlace const& letter, std::string const& name,
+                                   std::shared_ptr<Child>& server) {
+    os::Fd near;
+    {
+      std::lock_guard const guard(mutex_);
+      if (server_ == nullptr || server_->poll()) bring_up();
+      server = server_;
+      std::lock_guard const gate(os::fork_gate());  // no other child keeps the far end
+      auto pair = os::SocketPair::create();
+      os::send_with_fds(pair.near, std::as_bytes(std::span(&letter, 1)));
+      std::byte const order{};
+      int const far = pair.far.get();
+      try {
+        os::send_with_fds(control_->fd, std::span(&order, 1), std::span(&far, 1));
+      } catch (std::system_error const& error) {
+        if (error.code() != std::errc::broken_pipe &&
+            error.code() != std::errc::connection_reset) {
+          throw;
+        }
+        return nullptr;
+      }
+      near = std::move(pair.near);
+    }
+    return await(std::move(near), name);
+  }
+
+  /// REQUIRES: mutex_.
+  void bring_up() {
+    control_.reset();
+    server_.reset();
+    Identity who;
+    who.name = "ForkServer";
+    who.parent_pid = os::this_pid();
+    who.parent_name = identity().name;
+    auto spawned = spawn_with_socket(who, *target_);
+    control_ = std::make_shared<Control>(std::move(spawned.socket));
+    channel::register_heirloom(control_);
+    server_ = std::move(spawned.child);
+  }
+
+  /// Both the server and the child speak, in whichever order.
+  static std::unique_ptr<Child> await(os::Fd near, std::string const& name) {
+    using fork_server_detail::Started;
+    std::optional<spawn_detail::Report> report;
+    std::optional<os::ChildEnd> end;
+    pid_t pid = 0;
+    os::Fd pidfd;
+    while (!report || pid == 0) {
+      std::array<std::byte, sizeof(spawn_detail::Report)> room;
+      auto message = os::receive_with_fds(near, room);
+      if (message.size == sizeof(Started)) {
+        Started started;
+        std::memcpy(&started, room.data(), sizeof started);
+        if (started.error != 0) os::throw_error(started.error, "fork", "in the fork server");
+        pid = started.pid;
+        if (!message.fds.empty()) pidfd = std::move(message.fds[0]);
+      } else if (message.size == sizeof(spawn_detail::Report)) {
+        std::memcpy(&report.emplace(), room.data(), sizeof(spawn_detail::Report));
+      } else if (message.size == sizeof(os::ChildEnd)) {
+        std::memcpy(&end.emplace(), room.data(), sizeof(os::ChildEnd));
+        break;
+      } else {
+        break;  // the server is gone, and the child has said what it has to say
+      }
+    }
+    if (pid == 0 && report) pid = report->pid;
+    if (pid == 0) return nullptr;
+    if (!pidfd) pidfd = os::try_open_pidfd(pid);
+    if (!pidfd) pidfd = os::try_create_readable();  // it has ended
+    auto child = std::make_unique<Child>(pid, std::move(pidfd), std::move(near));
+    if (end) child->note_end(*end);
+    if (!report) spawn_detail::throw_unready(*child, name, {});
+    if (!report->is_ready) {
+      spawn_detail::throw_unready(*child, name,
+                                  "can not begin: " + std::string(report->text.data()));
+    }
+    return child;
+  }
+
+  static void nothing() {}
+
+  Incarnation const owner_ = this_incarnation();
+  std::mutex mutex_;
+  // guarded by mutex_
+  std::shared_ptr<Target const> target_ =
+      std::make_shared<fork_server_detail::ServerTarget<void (*)()>>(&nothing);
+  std::shared_ptr<Child> server_;
+  std::shared_ptr<Control> control_;
+};
+
+}  // namespace multiprocessing::launch
