@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/context.hpp>
 
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <thread>
 #include <vector>
@@ -35,6 +44,7 @@ namespace context_test {
 
 template <mp::StartMethod method>
 struct By {
+  static mp::ProcessOptions options() { return {.start_method = method}; }
   template <class F, class... Args>
   static mp::Process started(F&& f, Args&&... args) {
     mp::Process process({.start_method = method}, std::forward<F>(f), std::forward<Args>(args)...);
@@ -51,6 +61,8 @@ struct By {
 using ByFork = By<mp::StartMethod::fork>;
 using BySpawn = By<mp::StartMethod::spawn>;
 using ByForkServer = By<mp::StartMethod::forkserver>;
+
+void launch_server_stopped() { mp::launch::ForkServer::of_this_process().stop(); }
 
 // Made anew in a process that is not forked.
 mp::Queue<int> of_the_program;
@@ -175,6 +187,150 @@ TEMPLATE_TEST_CASE("its parent's death shows there", "[context]", ByFork, BySpaw
   parent.kill();
   CHECK_FALSE(alive.get());
   parent.wait();
+}
+
+TEMPLATE_TEST_CASE("it is as its options say before it begins", "[context]", ByFork, BySpawn,
+                   ByForkServer) {
+  mp::Queue<std::string> found;
+  auto options = TestType::options();
+  options.name = "W1";
+  options.cpus = {0};
+  options.nice = 7;
+  options.rlimits = {{RLIMIT_NOFILE, 400, 500}};
+  options.env = {{"MULTIPROCESSING_TEST_GREETING", "hello"}};
+  options.cwd = "/usr";
+  options.process_group = true;
+  mp::Process process(
+      options,
+      [](mp::Queue<std::string> queue) {
+        cpu_set_t cpus;
+        ::sched_getaffinity(0, sizeof cpus, &cpus);
+        queue.put(std::to_string(CPU_COUNT(&cpus)));
+        queue.put(std::to_string(::getpriority(PRIO_PROCESS, 0)));
+        rlimit limit{};
+        ::getrlimit(RLIMIT_NOFILE, &limit);
+        queue.put(std::to_string(limit.rlim_cur) + " " + std::to_string(limit.rlim_max));
+        queue.put(std::getenv("MULTIPROCESSING_TEST_GREETING"));
+        queue.put(std::filesystem::current_path());
+        queue.put(::getpgid(0) == ::getpid() ? "leads" : "follows");
+        char name[16] = {};
+        ::prctl(PR_GET_NAME, name);
+        queue.put(name);
+      },
+      found);
+  process.start();
+  process.join();
+  for (auto const* const expected :
+       {"1", "7", "400 500", "hello", "/usr", "leads", "W1"}) {
+    CHECK(found.get() == expected);
+  }
+}
+
+TEMPLATE_TEST_CASE("its streams lead where they were told", "[context]", ByFork, BySpawn,
+                   ByForkServer) {
+  char path[] = "/tmp/multiprocessing-test-XXXXXX";
+  mp::os::Fd const file(::mkstemp(path));
+  auto options = TestType::options();
+  options.stdin = mp::Stream::pipe();
+  options.stdout = mp::Stream::pipe();
+  options.stderr = mp::Stream::file(path);
+  mp::Process process(options, [] {
+    std::string line;
+    while (std::getline(std::cin, line)) std::cout << "<" << line << ">";
+    std::cerr << "done";
+  });
+  CHECK_THROWS_AS(process.stdin_pipe(), std::logic_error);
+  process.start();
+  auto other = TestType::started([] {});  // keeps none of the ends
+  CHECK(::write(process.stdin_pipe(), "a\nb\n", 4) == 4);
+  ::dup2(process.stdout_pipe(), process.stdin_pipe());  // the end of its input
+  std::string text;
+  char buffer[100];
+  for (ssize_t size = 0; (size = ::read(process.stdout_pipe(), buffer, sizeof buffer)) > 0;) {
+    text.append(buffer, static_cast<std::size_t>(size));
+  }
+  CHECK(text == "<a><b>");
+  process.join();
+  other.join();
+  std::ostringstream said;
+  said << std::ifstream(path).rdbuf();
+  CHECK(said.str() == "done");
+  ::unlink(path);
+  CHECK_THROWS_AS(process.stderr_pipe(), std::logic_error);
+}
+
+TEMPLATE_TEST_CASE("what its options can not do is told by start", "[context]", ByFork, BySpawn,
+                   ByForkServer) {
+  auto const fds = support::open_fds();
+  auto const refused = [](auto const& change) {
+    auto options = TestType::options();
+    change(options);
+    mp::Process process(options, [] {});
+    try {
+      process.start();
+    } catch (std::exception const& error) {
+      CHECK_FALSE(process.pid());
+      return std::string(error.what());
+    }
+    return std::string("started");
+  };
+  CHECK_THAT(refused([](auto& o) { o.cwd = "/nowhere"; }), ContainsSubstring("chdir(/nowhere)"));
+  CHECK_THAT(refused([](auto& o) { o.cpus = {-1}; }), ContainsSubstring("sched_setaffinity(-1)"));
+  CHECK_THAT(refused([](auto& o) { o.env = {{"", "x"}}; }), ContainsSubstring("setenv"));
+  CHECK_THAT(refused([](auto& o) { o.stdout = mp::Stream::file("/nowhere/x"); }),
+             ContainsSubstring("open(/nowhere/x)"));
+  launch_server_stopped();
+  CHECK(support::open_fds() == fds);
+}
+
+TEMPLATE_TEST_CASE("daemons end with their parent, however and whoever started them, and others "
+                   "go on",
+                   "[context]", ByFork, BySpawn, ByForkServer) {
+  bool const by_thread = GENERATE(false, true);
+  mp::Queue<pid_t> pids;
+  mp::Event go;
+  support::RawChild parent([&] {
+    auto const start_both = [&] {
+      for (bool const is_daemon : {true, false}) {
+        auto options = TestType::options();
+        options.daemon = is_daemon;
+        mp::Process process(
+            options,
+            [](mp::Queue<pid_t> queue, mp::Event event) {
+              queue.put(::getpid());
+              event.wait();
+            },
+            pids, go);
+        process.start();
+      }
+    };
+    if (by_thread) {
+      std::thread(start_both).join();
+    } else {
+      start_both();
+    }
+    pids.put(0);
+    ::pause();
+  });
+  std::vector<pid_t> found;
+  for (int i = 0; i < 3; ++i) {
+    if (auto const pid = pids.get(); pid != 0) found.push_back(pid);
+  }
+  std::vector<mp::os::Fd> fds;
+  for (auto const pid : found) fds.push_back(mp::os::open_pidfd(pid));
+  parent.kill();
+  parent.wait();
+  int ended = 0;
+  while (ended == 0) {
+    for (auto const& fd : fds) {
+      ended += mp::os::poll_readable(fd.get(), mp::base::Deadline::after(10ms)) ? 1 : 0;
+    }
+  }
+  CHECK(ended == 1);
+  go.set();
+  for (auto const& fd : fds) {
+    CHECK(mp::os::poll_readable(fd.get(), mp::base::Deadline::never()));
+  }
 }
 
 TEST_CASE("what the program itself shares is there, but another", "[context]") {

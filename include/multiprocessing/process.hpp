@@ -3,12 +3,14 @@
 #pragma once
 
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <concepts>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <ostream>
@@ -20,6 +22,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/channel/inheritance.hpp>
+#include <multiprocessing/launch/child_setup.hpp>  // IWYU pragma: export
 #include <multiprocessing/launch/exit_status.hpp>  // IWYU pragma: export
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/process_record.hpp>
@@ -37,6 +40,25 @@ struct ProcessOptions {
   std::optional<bool> daemon = std::nullopt;
   /// Default: what set_start_method() says when the process is started.
   std::optional<StartMethod> start_method = std::nullopt;
+
+  // What follows Python has in other modules. What can not be done is told by start().
+
+  /// Processors that it may run on. Default: the parent's. Python: os.sched_setaffinity
+  std::vector<int> cpus = {};
+  /// From -20, the first to run, to 19. Default: the parent's. Python: os.setpriority
+  std::optional<int> nice = std::nullopt;
+  std::vector<ResourceLimit> rlimits = {};
+  /// Added to the parent's environment.
+  std::map<std::string, std::string> env = {};
+  /// The directory it begins in. Default: the parent's.
+  std::string cwd = {};
+  Stream stdin = {};
+  Stream stdout = {};
+  Stream stderr = {};
+  /// Gets a process group of its own: signals to the parent's, Ctrl-C for one, do not reach it.
+  bool process_group = false;
+  /// Killed when its parent ends in any way, or becomes another program. Daemons are in any case.
+  bool kill_on_parent_death = false;
 };
 
 class Process;
@@ -46,6 +68,19 @@ namespace process_detail {
 template <class F>
 concept Target = !std::same_as<std::remove_cvref_t<F>, Process> &&
                  !std::same_as<std::remove_cvref_t<F>, ProcessOptions>;
+
+inline launch::ProcessRecord::Options record_options(ProcessOptions options) {
+  return {.method = options.start_method,
+          .setup = {.cpus = std::move(options.cpus),
+                    .nice = options.nice,
+                    .rlimits = std::move(options.rlimits),
+                    .env = std::move(options.env),
+                    .cwd = std::move(options.cwd),
+                    .process_group = options.process_group,
+                    .dies_with_parent = options.kill_on_parent_death},
+          .streams = {std::move(options.stdin), std::move(options.stdout),
+                      std::move(options.stderr)}};
+}
 }  // namespace process_detail
 
 /// A child process that runs a function. The object is a handle: it may be moved, and dropped while
@@ -81,8 +116,9 @@ class Process {
     channel::Collector collector;
     auto target =
         std::make_unique<Target>(std::in_place, std::forward<F>(f), std::forward<Args>(args)...);
-    record_ = std::make_shared<launch::ProcessRecord>(std::move(who), options.start_method,
-                                                      std::move(target), collector.take());
+    record_ = std::make_shared<launch::ProcessRecord>(
+        std::move(who), process_detail::record_options(std::move(options)), std::move(target),
+        collector.take());
   }
 
   Process(Process&&) noexcept = default;
@@ -145,6 +181,16 @@ class Process {
 
   /// Sends SIGKILL, which can not be handled.
   void kill() { record().send("kill", SIGKILL); }
+
+  /// Sends SIGINT, as Ctrl-C does.
+  void interrupt() { record().send("interrupt", SIGINT); }
+
+  /// The other ends of streams that are a Stream::pipe(): of its input, to write to, and its output
+  /// and errors, to read. Good until close(), or until the last handle is gone. Throws:
+  /// std::logic_error when there is no such pipe.
+  int stdin_pipe() const { return record().pipe(STDIN_FILENO, "stdin_pipe"); }
+  int stdout_pipe() const { return record().pipe(STDOUT_FILENO, "stdout_pipe"); }
+  int stderr_pipe() const { return record().pipe(STDERR_FILENO, "stderr_pipe"); }
 
   /// A descriptor that is readable once the process has ended, for poll and epoll. Good until
   /// close(), or until the last handle is gone. Throws: std::logic_error before start.

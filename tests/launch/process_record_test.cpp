@@ -15,7 +15,7 @@ void start_and_drop(bool daemon, F f) {
   auto who = launch::new_child_identity();
   who->daemon = daemon;
   auto record = std::make_shared<launch::ProcessRecord>(
-      std::move(who), multiprocessing::StartMethod::fork,
+      std::move(who), launch::ProcessRecord::Options(),
       std::make_unique<launch::CallTarget<F>>(std::in_place, std::move(f)));
   launch::Children::of_this_process().start(record, [&] { record->run_target(); });
 }

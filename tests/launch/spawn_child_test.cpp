@@ -3,6 +3,7 @@
 
 #include <csignal>
 #include <cstdlib>
+#include <memory>
 #include <string>
 
 #include <multiprocessing/errors.hpp>
@@ -18,10 +19,14 @@ namespace spawn_child_test {
 
 using Function = launch::CallTarget<void (*)()>;
 
-std::string start_fails(Function const& target) {
+std::unique_ptr<launch::Child> spawn(launch::Target const& target) {
   auto const who = launch::new_child_identity();
+  return launch::spawn_child({*who, target, {}, launch::ChildFds({}, false)});
+}
+
+std::string start_fails(Function const& target) {
   try {
-    launch::spawn_child(*who, target);
+    spawn(target);
   } catch (mp::ProcessDied const& error) {
     return error.what();
   }
@@ -66,16 +71,14 @@ TEST_CASE("a program that does not call init is told from one that does", "[spaw
 
 TEST_CASE("a program that can not be run is told by start", "[spawn_child]") {
   OtherProgram const other("/nowhere/program");
-  auto const who = launch::new_child_identity();
-  CHECK_THROWS_AS(launch::spawn_child(*who, Function(std::in_place, [] {})), std::system_error);
+  CHECK_THROWS_AS(spawn(Function(std::in_place, [] {})), std::system_error);
 }
 
 TEST_CASE("what goes wrong while arguments are read comes back to start", "[spawn_child]") {
-  auto const who = launch::new_child_identity();
   launch::CallTarget<void (*)(RefusesToArrive const&), RefusesToArrive> const refuses(
       std::in_place, &take, RefusesToArrive());
   try {
-    launch::spawn_child(*who, refuses);
+    spawn(refuses);
     FAIL("it started");
   } catch (mp::ProcessDied const& error) {
     CHECK(std::string(error.what()).find("std::runtime_error: not here") != std::string::npos);
@@ -83,7 +86,7 @@ TEST_CASE("what goes wrong while arguments are read comes back to start", "[spaw
   launch::CallTarget<void (*)(KillsWhoReadsIt const&), KillsWhoReadsIt> const kills(
       std::in_place, &take_killer, KillsWhoReadsIt());
   try {
-    launch::spawn_child(*who, kills);
+    spawn(kills);
     FAIL("it started");
   } catch (mp::ProcessDied const& error) {
     CHECK(error.signal() == SIGKILL);
@@ -92,12 +95,11 @@ TEST_CASE("what goes wrong while arguments are read comes back to start", "[spaw
 }
 
 TEST_CASE("no descriptors pile up, whether processes start or not", "[spawn_child]") {
-  auto const who = launch::new_child_identity();
   Function const target(std::in_place, [] {});
-  launch::spawn_child(*who, target)->wait_until(mp::base::Deadline::never());
+  spawn(target)->wait_until(mp::base::Deadline::never());
   auto const before = support::open_fds();
   for (int i = 0; i < 20; ++i) {
-    launch::spawn_child(*who, target)->wait_until(mp::base::Deadline::never());
+    spawn(target)->wait_until(mp::base::Deadline::never());
     OtherProgram const other("/bin/false");
     start_fails(target);
   }
@@ -106,8 +108,7 @@ TEST_CASE("no descriptors pile up, whether processes start or not", "[spawn_chil
 
 TEST_CASE("without init no process is spawned", "[spawn_child]") {
   launch::is_initialized() = false;
-  auto const who = launch::new_child_identity();
-  CHECK_THROWS_AS(launch::spawn_child(*who, Function(std::in_place, [] {})), std::logic_error);
+  CHECK_THROWS_AS(spawn(Function(std::in_place, [] {})), std::logic_error);
   launch::is_initialized() = true;
 }
 

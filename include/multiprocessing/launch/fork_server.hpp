@@ -202,14 +202,14 @@ class ForkServer {
   }
 
   /// As spawn_child().
-  std::unique_ptr<Child> start(Identity const& who, Target const& target) {
+  std::unique_ptr<Child> start(Birth const& birth) {
     spawn_detail::require_init();
-    WrittenLetter const letter(who, target);
+    WrittenLetter const letter(birth.who, birth.setup, birth.fds, birth.target);
     // The server that is there may have been killed; several in a row are a reason to give up.
     constexpr int kMostServers = 3;
     for (int attempt = 1;; ++attempt) {
       std::shared_ptr<Child> server;
-      if (auto child = try_start(letter.place(), who.name, server)) return child;
+      if (auto child = try_start(letter, birth.who.name, server)) return child;
       server->send(SIGKILL);  // it is about to end, if it has not yet
       auto const status = server->wait_until(base::Deadline::never());
       if (attempt < kMostServers) continue;
@@ -244,7 +244,7 @@ class ForkServer {
   };
 
   /// Null when the server ended before the child existed. `server`: the one that was asked.
-  std::unique_ptr<Child> try_start(LetterPlace const& letter, std::string const& name,
+  std::unique_ptr<Child> try_start(WrittenLetter const& letter, std::string const& name,
                                    std::shared_ptr<Child>& server) {
     os::Fd near;
     {
@@ -253,7 +253,7 @@ class ForkServer {
       server = server_;
       std::lock_guard const gate(os::fork_gate());  // no other child keeps the far end
       auto pair = os::SocketPair::create();
-      os::send_with_fds(pair.near, std::as_bytes(std::span(&letter, 1)));
+      letter.send(pair.near);
       std::byte const order{};
       int const far = pair.far.get();
       try {
@@ -278,7 +278,7 @@ class ForkServer {
     who.name = "ForkServer";
     who.parent_pid = os::this_pid();
     who.parent_name = identity().name;
-    auto spawned = spawn_with_socket(who, *target_);
+    auto spawned = spawn_with_socket({who, *target_, {}, ChildFds({}, false)});
     control_ = std::make_shared<Control>(std::move(spawned.socket));
     channel::register_heirloom(control_);
     server_ = std::move(spawned.child);

@@ -13,19 +13,23 @@
 #include <utility>
 
 #include <multiprocessing/channel/envelope.hpp>
+#include <multiprocessing/launch/child_setup.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
+#include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/parcel.hpp>
 
 namespace multiprocessing::launch {
 
-/// Where a letter lies: goes from process to process as these bytes.
+/// Where a letter lies: goes from process to process as these bytes, with the descriptors that are
+/// `present`.
 struct LetterPlace {
   shm::Number block = shm::Arena::kNobody;
+  std::uint32_t present = 0;
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
 };
@@ -35,6 +39,7 @@ struct Letter {
   std::shared_ptr<Identity> who;
   StartMethod default_method = StartMethod::fork;
   LogSettings log_settings;
+  ChildSetup setup;
   std::unique_ptr<Target> target;
 };
 
@@ -47,29 +52,39 @@ struct Head {
   pid_t parent_pid = 0;
   std::string parent_name;
   StartMethod default_method = StartMethod::fork;
+  ChildSetup setup;
 };
 }  // namespace letter_detail
 
-/// Keeps what it has written as long as it lives.
+/// Keeps what it has written, and the descriptors that go with it, as long as it lives.
 class WrittenLetter {
  public:
   /// Throws: TypeError when the target can not be sent, std::bad_alloc, what its parts' own functions
   /// throw.
-  WrittenLetter(Identity const& who, Target const& target) {
+  WrittenLetter(Identity const& who, ChildSetup const& setup, ChildFds const& fds,
+                Target const& target)
+      : fds_(fds) {
     wire::Bytes bytes;
     wire::Parcel parcel;
     wire::encode(bytes,
                  letter_detail::Head{who.name, who.number, who.daemon, who.parent_pid,
-                                     who.parent_name, DefaultMethod::instance().get()});
+                                     who.parent_name, DefaultMethod::instance().get(), setup});
     wire::encode(bytes, current_log_settings(), parcel);
     target.save(bytes, parcel);
     block_ = channel::enclose(bytes, parcel);
     size_ = bytes.size();
   }
 
-  LetterPlace place() const noexcept { return {block_.lease->block(), block_.offset, size_}; }
+  LetterPlace place() const noexcept {
+    return {block_.lease->block(), fds_.present(), block_.offset, size_};
+  }
+  void send(os::Fd const& socket) const {
+    auto const letter = place();
+    os::send_with_fds(socket, std::as_bytes(std::span(&letter, 1)), fds_.numbers());
+  }
 
  private:
+  ChildFds const& fds_;
   channel::Enclosed block_;
   std::uint64_t size_;
 };
@@ -92,7 +107,7 @@ inline Letter read_letter(LetterPlace const& place) {
   auto const parcel = channel::enclosed_in(block);
   auto log_settings = wire::decode<LogSettings>(bytes, parcel);
   return {std::move(who), head.default_method, std::move(log_settings),
-          read_target(bytes, parcel)};
+          std::move(head.setup), read_target(bytes, parcel)};
 }
 
 }  // namespace multiprocessing::launch

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -33,19 +34,26 @@ namespace multiprocessing::launch {
 /// Threads: safe, but for name and daemon flag before the start.
 class ProcessRecord {
  public:
-  /// `handed`: the ends of pipes that the target has. Without a method, the program's own counts.
-  ProcessRecord(std::shared_ptr<Identity> who, std::optional<StartMethod> method,
-                std::unique_ptr<Target> target, channel::Heirlooms handed = {})
+  /// How it differs from its parent. Without a method, the program's own counts.
+  struct Options {
+    std::optional<StartMethod> method = std::nullopt;
+    ChildSetup setup = {};
+    std::array<Stream, 3> streams = {};
+  };
+
+  /// `handed`: the ends of pipes that the target has.
+  ProcessRecord(std::shared_ptr<Identity> who, Options options, std::unique_ptr<Target> target,
+                channel::Heirlooms handed = {})
       : who_(std::move(who)),
         creator_(this_incarnation()),
-        method_(method),
+        options_(std::move(options)),
         handed_(std::move(handed)),
         target_(std::move(target)) {}
 
   /// The process that asks about itself.
   static std::shared_ptr<ProcessRecord> of_this_process() {
     std::shared_ptr<Identity> const not_owned(std::shared_ptr<void>(), &identity());
-    auto record = std::make_shared<ProcessRecord>(not_owned, std::nullopt, nullptr);
+    auto record = std::make_shared<ProcessRecord>(not_owned, Options(), nullptr);
     record->phase_ = Phase::Self;
     return record;
   }
@@ -71,11 +79,23 @@ class ProcessRecord {
   }
 
   StartMethod start_method() const {
-    return method_ ? *method_ : DefaultMethod::instance().get();
+    return options_.method ? *options_.method : DefaultMethod::instance().get();
   }
 
   /// In the child.
   void run_target() { target_->run(); }
+
+  /// The parent's end of a standard stream's pipe. Throws: std::logic_error when there is none.
+  int pipe(std::size_t stream, char const* call) {
+    require_creator(call);
+    std::lock_guard const guard(mutex_);
+    require_open(call);
+    if (pipes_ == nullptr || !pipes_->ends[stream]) {
+      throw std::logic_error("Process." + std::string(call) + ": " + who_->name +
+                             " was not started with a pipe there");
+    }
+    return pipes_->ends[stream].get();
+  }
 
   /// Blocks: until it ends or the deadline passes. Whether it has ended.
   bool join_until(base::Deadline deadline) {
@@ -122,6 +142,7 @@ class ProcessRecord {
     phase_ = Phase::Closed;
     done.swap(target_);
     child_.reset();
+    pipes_.reset();
   }
 
   void require_open(char const* call) const {
@@ -160,20 +181,62 @@ class ProcessRecord {
  private:
   enum class Phase { Initial, Started, Closed, Self };
 
+  /// The parent's ends of standard streams. A child that kept those of another would keep it from
+  /// seeing an end of file.
+  struct Pipes final : channel::Heirloom {
+    explicit Pipes(std::array<os::Fd, 3> fds) : ends(std::move(fds)) {}
+    void give_up() noexcept override {
+      for (auto& end : ends) end.reset();
+    }
+    std::array<os::Fd, 3> ends;
+  };
+
   /// REQUIRES: mutex_.
   template <class Run>
   std::unique_ptr<Child> make_child(Run const& run) {
+    auto setup = options_.setup;
+    setup.dies_with_parent |= who_->daemon;
+    ChildFds fds(options_.streams, setup.dies_with_parent);
+    auto child = make_child(run, setup, fds);
+    pipes_ = std::make_shared<Pipes>(fds.take_pipes());
+    channel::register_heirloom(pipes_);
+    return child;
+  }
+  template <class Run>
+  std::unique_ptr<Child> make_child(Run const& run, ChildSetup const& setup, ChildFds& fds) {
     switch (start_method()) {
-      case StartMethod::spawn: return spawn_child(*who_, *target_);
-      case StartMethod::forkserver: return ForkServer::of_this_process().start(*who_, *target_);
+      case StartMethod::spawn: return spawn_child({*who_, *target_, setup, fds});
+      case StartMethod::forkserver:
+        return ForkServer::of_this_process().start({*who_, *target_, setup, fds});
       case StartMethod::fork: break;
     }
+    if (setup.is_empty() && fds.present() == 0) {
+      auto const body = [&] {
+        channel::keep_only(handed_);
+        run();
+        return 0;
+      };
+      return fork_child(who_, body);
+    }
+    return fork_set_up(run, setup, fds);
+  }
+  /// Blocks: until the child is as it should be.
+  template <class Run>
+  std::unique_ptr<Child> fork_set_up(Run const& run, ChildSetup const& setup, ChildFds& fds) {
+    auto socket = os::SocketPair::create();
     auto const body = [&] {
       channel::keep_only(handed_);
+      socket.near.reset();
+      if (!become_as_told(socket.far, [&] { apply(setup, fds); })) return 1;
+      socket.far.reset();
+      fds.close();
       run();
       return 0;
     };
-    return fork_child(who_, body);
+    auto child = fork_child(who_, body);
+    socket.far.reset();
+    await_ready(*child, socket.near, who_->name);
+    return child;
   }
 
   bool is_self() const noexcept { return phase_ == Phase::Self; }
@@ -214,7 +277,7 @@ class ProcessRecord {
   // constant after construction
   std::shared_ptr<Identity> const who_;
   Incarnation const creator_;
-  std::optional<StartMethod> const method_;
+  Options const options_;
   channel::Heirlooms const handed_;
 
   std::atomic<bool> is_end_logged_{false};
@@ -222,6 +285,7 @@ class ProcessRecord {
   std::atomic<Phase> phase_{Phase::Initial};  // written under mutex_
   std::unique_ptr<Target> target_;            // guarded by mutex_
   std::shared_ptr<Child> child_;              // guarded by mutex_; null before and after
+  std::shared_ptr<Pipes> pipes_;              // guarded by mutex_; null before the start
 };
 
 /// The children of this process that were started and not yet seen to end, so that a dropped

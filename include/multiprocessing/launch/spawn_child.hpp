@@ -114,18 +114,21 @@ inline std::vector<std::string> environment() {
   throw ProcessDied("Process.start: " + name + " " + why, child.pid(), status->exitcode());
 }
 
-/// Blocks: until the child is ready. Throws: ProcessDied when it ended, or said what went wrong.
+}  // namespace spawn_detail
+
+/// Blocks: until the child has become what it was told. Throws: ProcessDied when it ended, or said
+/// what went wrong.
 inline void await_ready(Child& child, os::Fd const& socket, std::string const& name) {
   std::array<pollfd, 2> fds{{{socket.get(), POLLIN, 0}, {child.sentinel_if_any(), POLLIN, 0}}};
   os::poll_until(fds, base::Deadline::never());
-  Report report;
+  spawn_detail::Report report;
   auto const room = std::as_writable_bytes(std::span(&report, 1));
   auto const message = fds[0].revents != 0 ? os::receive_with_fds(socket, room) : os::FdMessage{};
-  if (message.size != sizeof report) throw_unready(child, name, {});
-  if (!report.is_ready) throw_unready(child, name, "can not begin: " + std::string(report.text.data()));
+  if (message.size == sizeof report && report.is_ready) return;
+  spawn_detail::throw_unready(
+      child, name,
+      message.size == sizeof report ? "can not begin: " + std::string(report.text.data()) : "");
 }
-
-}  // namespace spawn_detail
 
 /// A child, and the near end of the socket that it has at first.
 struct Spawned {
@@ -133,13 +136,21 @@ struct Spawned {
   os::Fd socket;
 };
 
-/// Starts a child that is `who` and runs `target`. Blocks: until it is about to do so.
+/// What is to be started: everything but the way.
+struct Birth {
+  Identity const& who;
+  Target const& target;
+  ChildSetup const& setup;
+  ChildFds const& fds;
+};
+
+/// Starts a child. Blocks: until it is about to run its target.
 /// Throws: std::logic_error when main() does not call init(); TypeError when the target can not be
 /// sent; ProcessDied when the child can not begin; std::system_error; std::bad_alloc.
-inline Spawned spawn_with_socket(Identity const& who, Target const& target) {
+inline Spawned spawn_with_socket(Birth const& birth) {
   spawn_detail::require_init();
-  WrittenLetter const letter(who, target);
-  auto const letter_place = letter.place();
+  auto const& who = birth.who;
+  WrittenLetter const letter(who, birth.setup, birth.fds, birth.target);
   auto const environment = spawn_detail::environment();
   auto& heap = shm::Heap::instance();
   os::flush_standard_streams();
@@ -151,7 +162,7 @@ inline Spawned spawn_with_socket(Identity const& who, Target const& target) {
     socket = os::SocketPair::create();
     auto const place = heap.admit(socket.near);
     base::ScopeGuard const note([&] { heap.note_admitted(place, pid); });
-    os::send_with_fds(socket.near, std::as_bytes(std::span(&letter_place, 1)));
+    letter.send(socket.near);
     pid = os::spawn_program(
         Executable::instance().path(),
         {program_invocation_name, os::kHandoffFlag, std::to_string(os::kHandoffFd), who.name},
@@ -159,11 +170,11 @@ inline Spawned spawn_with_socket(Identity const& who, Target const& target) {
     socket.far.reset();
   }
   auto child = std::make_unique<Child>(pid);
-  spawn_detail::await_ready(*child, socket.near, who.name);
+  await_ready(*child, socket.near, who.name);
   return {std::move(child), std::move(socket.near)};
 }
-inline std::unique_ptr<Child> spawn_child(Identity const& who, Target const& target) {
-  return spawn_with_socket(who, target).child;
+inline std::unique_ptr<Child> spawn_child(Birth const& birth) {
+  return spawn_with_socket(birth).child;
 }
 
 namespace spawn_detail {
@@ -174,13 +185,14 @@ inline std::unique_ptr<Target> begin(os::Fd const& socket,
                                      std::shared_ptr<os::Fd const> const& parent) {
   shm::Heap::instance();  // takes what came before the letter
   LetterPlace place;
-  auto const message = os::receive_with_fds(socket, std::as_writable_bytes(std::span(&place, 1)));
+  auto message = os::receive_with_fds(socket, std::as_writable_bytes(std::span(&place, 1)));
   if (message.size != sizeof place) throw Error("the program that started this one is gone");
   auto* const letter = new Letter(read_letter(place));  // outlives all static destructors
   letter->who->parent_pidfd = parent;
   DefaultMethod::instance().force(letter->default_method);
   become(*letter->who);
   os::set_command_name(letter->who->name.c_str());
+  apply(letter->setup, ChildFds(place.present, std::move(message.fds)));
   apply_log_settings(letter->log_settings);
   return std::move(letter->target);
 }
@@ -196,20 +208,27 @@ inline void report(os::Fd const& socket, bool is_ready, std::string const& text 
 
 }  // namespace spawn_detail
 
-/// Does what the letter says whose place comes through the socket. The exit code.
+/// In a child: does what comes before its target, and tells the parent whether that went well.
+template <class Begin>
+bool become_as_told(os::Fd const& socket, Begin const& begin) noexcept {
+  using spawn_detail::report;
+  try {
+    begin();
+    report(socket, true);
+    return true;
+  } catch (std::exception const& error) {
+    report(socket, false, base::type_name(typeid(error)) + ": " + base::text_of(error));
+  } catch (...) {
+    report(socket, false, base::current_exception_type_name());
+  }
+  return false;
+}
+
+/// Does what the letter says whose place comes through the socket. `parent`: where that is not the
+/// process that forked this one. The exit code.
 inline int live_by_letter(os::Fd& socket, std::shared_ptr<os::Fd const> const& parent = nullptr) {
   std::unique_ptr<Target> target;
-  try {
-    target = spawn_detail::begin(socket, parent);
-    spawn_detail::report(socket, true);
-  } catch (std::exception const& error) {
-    spawn_detail::report(socket, false,
-                         base::type_name(typeid(error)) + ": " + base::text_of(error));
-    return 1;
-  } catch (...) {
-    spawn_detail::report(socket, false, base::current_exception_type_name());
-    return 1;
-  }
+  if (!become_as_told(socket, [&] { target = spawn_detail::begin(socket, parent); })) return 1;
   if (!target->wants_socket()) socket.reset();
   log(LogLevel::debug, "process started");
   auto const body = [&] {

@@ -59,6 +59,11 @@ class SignalBlock {
 /// Sends `signal` to the calling process.
 inline void raise_signal(int signal) noexcept { ::kill(::getpid(), signal); }
 
+/// As SIGKILL from elsewhere.
+[[noreturn]] inline void raise_kill() noexcept {
+  for (;;) ::kill(::getpid(), SIGKILL);
+}
+
 inline void ignore_signal(int signal) noexcept { std::signal(signal, SIG_IGN); }
 inline void handle_signal_by_default(int signal) noexcept { std::signal(signal, SIG_DFL); }
 

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSL-1.0
+// Processes that end with their parent, however it ends, and whichever of its threads has started
+// them. The parent has the writing end of a pipe, and nobody else has; the kernel sends a signal to
+// who waits for that pipe when the end is closed.
+//
+// (PR_SET_PDEATHSIG would mean the thread that forked, not the process.)
+#pragma once
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <mutex>
+#include <string>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/fork_gate.hpp>
+#include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/os/signals.hpp>
+#include <multiprocessing/os/system_call.hpp>
+#include <multiprocessing/os/thread.hpp>
+
+namespace multiprocessing::launch {
+
+/// Of the calling process; made when the first child wants it. Threads: safe. Fork: the child has
+/// none yet.
+class LifeLine {
+ public:
+  /// The reading end, for children. Throws: std::system_error.
+  static int reader() {
+    std::lock_guard const gate(os::fork_gate());
+    auto& line = instance();
+    if (!line.writer) {
+      static bool registered = false;  // guarded by the fork gate
+      if (!registered) os::register_fork_handlers(nullptr, nullptr, &close_in_child);
+      registered = true;
+      line = os::create_life_line();
+    }
+    return line.reader.get();
+  }
+
+ private:
+  static os::LifeLine& instance() {
+    static auto* const line = new os::LifeLine;  // outlives all static destructors
+    return *line;
+  }
+  /// The reading end stays for who was handed it, until that has a description of its own.
+  static void close_in_child() { instance().writer.reset(); }
+};
+
+/// The kernel kills this process when the one ends whose LifeLine::reader() this is a copy of; it is
+/// killed now if that has happened already. Throws: std::system_error.
+inline void die_with(int reader) {
+  // A description of its own: whom the kernel tells is noted there.
+  auto const path = "/proc/self/fd/" + std::to_string(reader);
+  static auto* const own = new os::Fd;  // open as long as the process lives
+  *own = os::above_standard(static_cast<int>(os::retry_eintr(
+      [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })));
+  if (!*own) os::throw_errno("open", path);
+  auto const set = [&](int command, int value) {
+    if (::fcntl(own->get(), command, value) == -1) os::throw_errno("fcntl", path);
+  };
+  set(F_SETOWN, os::this_pid());
+  set(F_SETSIG, SIGKILL);
+  set(F_SETFL, O_ASYNC | O_NONBLOCK);
+  bool const is_late = os::poll_readable(own->get(), base::Deadline::after(std::chrono::seconds(0)));
+  if (is_late) os::raise_kill();
+}
+
+}  // namespace multiprocessing::launch
