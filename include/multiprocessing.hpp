@@ -4,9 +4,10 @@
 
 #include <multiprocessing/array.hpp>              // IWYU pragma: export
 #include <multiprocessing/barrier.hpp>            // IWYU pragma: export
+#include <multiprocessing/call.hpp>               // IWYU pragma: export
 #include <multiprocessing/channel.hpp>            // IWYU pragma: export
-#include <multiprocessing/condition.hpp>
-#include <multiprocessing/context.hpp>          // IWYU pragma: export
+#include <multiprocessing/condition.hpp>          // IWYU pragma: export
+#include <multiprocessing/context.hpp>            // IWYU pragma: export
 #include <multiprocessing/errors.hpp>             // IWYU pragma: export
 #include <multiprocessing/event.hpp>              // IWYU pragma: export
 #include <multiprocessing/fd.hpp>                 // IWYU pragma: export
@@ -20,5 +21,6 @@
 #include <multiprocessing/queue.hpp>              // IWYU pragma: export
 #include <multiprocessing/semaphore.hpp>          // IWYU pragma: export
 #include <multiprocessing/socket_connection.hpp>  // IWYU pragma: export
+#include <multiprocessing/start_method.hpp>       // IWYU pragma: export
 #include <multiprocessing/value.hpp>              // IWYU pragma: export
 #include <multiprocessing/wait.hpp>               // IWYU pragma: export

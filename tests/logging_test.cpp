@@ -9,6 +9,7 @@
 #include <thread>
 #include <vector>
 
+#include <multiprocessing/event.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
 
@@ -16,6 +17,7 @@
 #include "support/helpers.hpp"
 
 namespace mp = multiprocessing;
+namespace launch = multiprocessing::launch;
 
 namespace {
 
@@ -101,7 +103,7 @@ TEST_CASE("debug tells the life of every process", "[logging]") {
   auto const text = stderr_of([] {
     mp::log_to_stderr(mp::LogLevel::debug);
     support::Pipe go;
-    mp::Process process([&] {
+    mp::Process process({.name = "W1"}, [&] {
       go.hear();
       mp::exit(3);
     });
@@ -113,12 +115,12 @@ TEST_CASE("debug tells the life of every process", "[logging]") {
   });
   auto const shown = without_pids(text);
   auto const ended =
-      "[DEBUG/Process-1] process ending with exit code 3\n"
-      "[DEBUG/MainProcess] process Process-1 (pid #) ended: exited with code 3\n";
+      "[DEBUG/W1] process ending with exit code 3\n"
+      "[DEBUG/MainProcess] process W1 (pid #) ended: exited with code 3\n";
   CHECK(shown.ends_with(ended));
   // The first two are those of different processes, at the same time.
-  CHECK_THAT(shown, ContainsSubstring("[DEBUG/MainProcess] process Process-1 (pid #) started\n") &&
-                        ContainsSubstring("[DEBUG/Process-1] process started\n"));
+  CHECK_THAT(shown, ContainsSubstring("[DEBUG/MainProcess] process W1 (pid #) started\n") &&
+                        ContainsSubstring("[DEBUG/W1] process started\n"));
   CHECK(std::count(text.begin(), text.end(), '\n') == 4);
 }
 
@@ -127,7 +129,7 @@ TEST_CASE("debug tells of a death that a dropped handle did not see", "[logging]
     mp::log_to_stderr(mp::LogLevel::debug);
     pid_t pid = 0;
     {
-      mp::Process process([] { ::raise(SIGKILL); });
+      mp::Process process({.name = "W1"}, [] { ::raise(SIGKILL); });
       process.start();
       pid = process.pid().value();
     }
@@ -136,7 +138,7 @@ TEST_CASE("debug tells of a death that a dropped handle did not see", "[logging]
     mp::active_children();
   });
   auto const shown = without_pids(text);
-  CHECK(shown.ends_with("Process-1 (pid #) ended: was killed by SIGKILL\n"));
+  CHECK(shown.ends_with("W1 (pid #) ended: was killed by SIGKILL\n"));
   CHECK(shown.find("ended") == shown.rfind("ended"));
 }
 
@@ -281,4 +283,32 @@ TEST_CASE("who is killed while it forwards a record does not hold up the others"
   CHECK(mp::forward_logs(queue, shown) == 1);
   CHECK(shown.text == "[ERROR/W1] alive\n");
   mp::get_logger().remove_handler(by_queue);
+}
+
+TEST_CASE("a fork beside other threads is warned of once", "[logging]") {
+  mp::Event go;
+  std::thread other([&] { go.wait(); });
+  auto const text = stderr_of([] {
+    mp::log_to_stderr(mp::LogLevel::warning);
+    std::thread([] {
+      for (int i = 0; i < 2; ++i) run({}, [] {});
+    }).join();
+    run({.start_method = mp::StartMethod::spawn}, [] {});
+  });
+  go.set();
+  other.join();
+  CHECK(text.find("[WARNING/MainProcess] a process with 2 threads is forked") == 0);
+  CHECK(text.find('\n') == text.size() - 1);
+}
+
+TEST_CASE("a spawned process logs as its parent does", "[logging]") {
+  for (auto const method : {mp::StartMethod::spawn, mp::StartMethod::forkserver}) {
+    auto const text = stderr_of([method] {
+      mp::log_to_stderr(mp::LogLevel::info);
+      run({.name = "W1", .start_method = method},
+          [] { mp::get_logger().info("from the child"); });
+      launch::ForkServer::of_this_process().stop();
+    });
+    CHECK(text == "[INFO/W1] from the child\n");
+  }
 }

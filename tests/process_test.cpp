@@ -14,6 +14,8 @@
 #include <thread>
 #include <vector>
 
+#include <multiprocessing/errors.hpp>
+
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
@@ -418,3 +420,41 @@ TEST_CASE("a program without standard streams has children with empty input", "[
 }
 
 TEST_CASE("the machine has processors", "[process]") { CHECK(mp::cpu_count() >= 1); }
+
+namespace {
+struct Upper : mp::Process {
+  explicit Upper(support::Pipe& where) : out(&where) {}
+  void run() override { out->tell('U'); }
+  support::Pipe* out;
+};
+}  // namespace
+
+TEST_CASE("a class of its own says what its processes do", "[process]") {
+  support::Pipe out;
+  Upper process(out);
+  process.start();
+  process.join();
+  CHECK(out.drain() == "U");
+  CHECK(process.exitcode() == 0);
+}
+
+TEST_CASE("a class of its own can be forked only", "[process]") {
+  struct Spawned : mp::Process {
+    Spawned() : Process({.start_method = mp::StartMethod::spawn}) {}
+    void run() override {}
+  };
+  Spawned process;
+  CHECK_THROWS_AS(process.start(), mp::TypeError);
+}
+
+TEST_CASE("an interrupt is what Ctrl-C sends", "[process]") {
+  mp::Process process([] {
+    std::signal(SIGINT, SIG_DFL);
+    wait_for_ever();
+  });
+  process.start();
+  support::wait_until_asleep(*process.pid());
+  process.interrupt();
+  process.join();
+  CHECK(process.exitcode() == -SIGINT);
+}

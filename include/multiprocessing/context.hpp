@@ -1,74 +1,58 @@
 // SPDX-License-Identifier: BSL-1.0
-// init(), which main() begins with, and the ways in which processes are started.
+// A start method of one's own, for a library that must not change the program's.
 #pragma once
 
-#include <memory>
-#include <stdexcept>
-#include <string>
+#include <concepts>
+#include <optional>
 #include <type_traits>
 #include <utility>
-#include <vector>
 
-#include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/launch/fork_server.hpp>
-#include <multiprocessing/launch/spawn_child.hpp>
-#include <multiprocessing/launch/start_method.hpp>  // IWYU pragma: export
-#include <multiprocessing/wire/callable.hpp>
+#include <multiprocessing/call.hpp>
+#include <multiprocessing/process.hpp>
+#include <multiprocessing/start_method.hpp>  // IWYU pragma: export
 
 namespace multiprocessing {
 
-/// To be called first in main(): in a process that was started by spawn or forkserver it does what
-/// that is for, and does not return. Elsewhere it notes that it was called, so that such processes
-/// can be started. A program that uses fork alone can do without.
-/// Python: multiprocessing.freeze_support, and `if __name__ == "__main__"`
-inline void init(int argc, char const* const* argv) { launch::live_if_spawned(argc, argv); }
-/// The same.
-inline void freeze_support(int argc, char const* const* argv) { init(argc, argv); }
+/// Makes what is started its way. Shared objects belong to no context: every one can be an argument
+/// of every process. Threads: safe; a value. Python: what multiprocessing.get_context returns;
+/// differs: there queues and locks are tied to it
+class Context {
+ public:
+  explicit Context(StartMethod method) noexcept : method_(method) {}
 
-struct SetStartMethodOptions {
-  /// Also when a method has been set already, or asked for, which fixes it.
-  bool force = false;
+  StartMethod get_start_method() const noexcept { return method_; }
+
+  /// As Process's constructors. An explicit start method in the options counts.
+  template <class F, class... Args>
+  Process process(ProcessOptions options, F&& f, Args&&... args) const {
+    if (!options.start_method) options.start_method = method_;
+    return Process(std::move(options), std::forward<F>(f), std::forward<Args>(args)...);
+  }
+  template <class F, class... Args>
+  requires(!std::same_as<std::remove_cvref_t<F>, ProcessOptions>) Process
+      process(F&& f, Args&&... args) const {
+    return process(ProcessOptions{}, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+
+  /// As multiprocessing::call().
+  template <class F, class... Args>
+  auto call(CallOptions options, F&& f, Args&&... args) const {
+    if (!options.start_method) options.start_method = method_;
+    return multiprocessing::call(options, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+  template <class F, class... Args>
+  requires(!std::same_as<std::remove_cvref_t<F>, CallOptions>) auto call(F&& f,
+                                                                         Args&&... args) const {
+    return call(CallOptions{}, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+
+ private:
+  StartMethod method_;
 };
 
-/// The way in which processes are started that are not told otherwise. Children have it, too.
-/// Threads: safe. Throws: Error when it is fixed already. Python: multiprocessing.set_start_method
-inline void set_start_method(SetStartMethodOptions options, StartMethod method) {
-  auto& current = launch::DefaultMethod::instance();
-  if (options.force) {
-    current.force(method);
-  } else if (!current.choose(method)) {
-    throw Error("set_start_method: it has been set, or used, already: it is " +
-                std::string(to_string(current.get())));
-  }
-}
-inline void set_start_method(StartMethod method) { set_start_method({}, method); }
-
-/// Fixes it: fork, where nothing was set. Python: multiprocessing.get_start_method
-inline StartMethod get_start_method() { return launch::DefaultMethod::instance().get(); }
-
-/// The default first. Python: multiprocessing.get_all_start_methods
-inline std::vector<StartMethod> get_all_start_methods() {
-  return {StartMethod::fork, StartMethod::spawn, StartMethod::forkserver};
-}
-
-/// `f` is called in the fork server before it forks anybody: what it loads, all children have, and
-/// share as long as they do not write to it. Has to be sent there: see Picklable. Counts for servers
-/// that are not started yet. Throws: std::bad_alloc.
-/// Python: multiprocessing.set_forkserver_preload, which takes names of modules
-template <class F>
-void set_forkserver_preload(F f) {
-  static_assert(std::is_invocable_v<F>, "multiprocessing: a preload is called without arguments");
-  wire::require_sendable<F>();
-  launch::ForkServer::of_this_process().preload(
-      std::make_shared<launch::fork_server_detail::ServerTarget<F>>(std::move(f)));
-}
-
-/// What is run for a process that is spawned; by default this program. That program has to call
-/// init(), and to have been built with the same functions at the same places: so it is this one,
-/// elsewhere. Threads: safe. Python: multiprocessing.set_executable
-inline void set_executable(std::string path) {
-  if (path.empty()) throw std::invalid_argument("set_executable: the path is empty");
-  launch::Executable::instance().set(std::move(path));
+/// Default: the program's method, which that fixes. Python: multiprocessing.get_context
+inline Context get_context(std::optional<StartMethod> method = std::nullopt) {
+  return Context(method ? *method : get_start_method());
 }
 
 }  // namespace multiprocessing

@@ -3,7 +3,9 @@
 //
 //   Error (a std::runtime_error)
 //   |-- ProcessDied            pid(), exitcode(), signal()
-//   |   `-- WorkerDied         a pool's worker; the pool goes on
+//   |   |-- WorkerDied         a pool's worker; the pool goes on
+//   |   |-- TaskTimeout        its time had passed, so it was killed
+//   |   `-- MemoryLimitExceeded  it wanted more memory than it may have
 //   |-- BrokenBarrierError     who waits at a barrier would wait for ever
 //   |-- BrokenProcessPool      the pool is gone for good
 //   |-- CancelledError         the work was given up on request

@@ -17,6 +17,7 @@
 #include <string>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -68,6 +69,8 @@ namespace process_detail {
 template <class F>
 concept Target = !std::same_as<std::remove_cvref_t<F>, Process> &&
                  !std::same_as<std::remove_cvref_t<F>, ProcessOptions>;
+
+inline void nothing() {}
 
 inline launch::ProcessRecord::Options record_options(ProcessOptions options) {
   return {.method = options.start_method,
@@ -131,6 +134,7 @@ class Process {
   /// not be sent, ProcessDied when the process ended before it could begin.
   void start() {
     record();  // is there
+    if (typeid(*this) != typeid(Process)) record_->require_fork();
     launch::Children::of_this_process().start(record_, [this] { run(); });
   }
 
@@ -206,6 +210,11 @@ class Process {
     return out << "<Process name='" << record.who().name << "' " << record.describe()
                << (record.who().daemon ? " daemon>" : ">");
   }
+
+ protected:
+  /// For a class that says what its processes do by a run() of its own.
+  explicit Process(ProcessOptions options = {})
+      : Process(std::move(options), process_detail::nothing) {}
 
  private:
   friend Process current_process();

@@ -11,7 +11,7 @@
 #include <string>
 #include <thread>
 
-#include <multiprocessing/context.hpp>
+#include <multiprocessing/start_method.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/event.hpp>
 #include <multiprocessing/process.hpp>

@@ -22,7 +22,7 @@ using Listener = Catch::EventListenerBase;
 using Listener = Catch::TestEventListenerBase;
 #endif
 
-#include <multiprocessing/context.hpp>
+#include <multiprocessing/start_method.hpp>
 
 #include "leftovers.hpp"
 

@@ -39,6 +39,18 @@ class WorkerDied : public ProcessDied {
   using ProcessDied::ProcessDied;
 };
 
+/// The process had been given a time, and was killed when that had passed.
+class TaskTimeout : public ProcessDied {
+ public:
+  using ProcessDied::ProcessDied;
+};
+
+/// The process had been given as much memory as it may have, and wanted more.
+class MemoryLimitExceeded : public ProcessDied {
+ public:
+  using ProcessDied::ProcessDied;
+};
+
 /// The barrier was broken while, or before, the caller waited: by a timeout, abort(), reset(), an
 /// exception of the action, or the death of one who waited.
 /// Python: threading.BrokenBarrierError.

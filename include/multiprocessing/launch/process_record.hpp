@@ -2,6 +2,8 @@
 // What stands behind every handle to a Process, and the list of those that run.
 #pragma once
 
+#include <sys/single_threaded.h>
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -17,6 +19,7 @@
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
@@ -28,6 +31,7 @@
 #include <multiprocessing/launch/target.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/signals.hpp>
+#include <multiprocessing/os/text_file.hpp>
 
 namespace multiprocessing::launch {
 
@@ -80,6 +84,14 @@ class ProcessRecord {
 
   StartMethod start_method() const {
     return options_.method ? *options_.method : DefaultMethod::instance().get();
+  }
+
+  /// Throws: TypeError, unless the process is going to be forked.
+  void require_fork() const {
+    if (start_method() == StartMethod::fork) return;
+    throw TypeError("Process.start: " + who_->name +
+                    " is of a class with a run() of its own, which other start methods than fork "
+                    "do not send; give Process a function");
   }
 
   /// In the child.
@@ -288,6 +300,20 @@ class ProcessRecord {
   std::shared_ptr<Pipes> pipes_;              // guarded by mutex_; null before the start
 };
 
+/// Says once what a fork of a process with several threads may lead to. For who has locked nothing.
+inline void warn_of_threads() noexcept {
+  static std::atomic<bool> has_warned{false};
+  if (__libc_single_threaded || has_warned.load()) return;
+  try {
+    auto const threads = os::number_after(os::read_text_file("/proc/self/status"), "Threads:");
+    if (threads.value_or(1) < 2 || has_warned.exchange(true)) return;
+    log(LogLevel::warning, "a process with ", *threads,
+        " threads is forked: what the others have locked stays locked in the child, which may wait "
+        "for it for ever; start method spawn or forkserver has no such risk");
+  } catch (std::exception const&) {  // it is a warning only
+  }
+}
+
 /// The children of this process that were started and not yet seen to end, so that a dropped
 /// handle leaves neither zombie nor orphan.
 class Children {
@@ -321,6 +347,7 @@ class Children {
       ended = forget_ended();
     }
     log_ends(ended);
+    if (record->start_method() == StartMethod::fork) warn_of_threads();
     record->start(run);
     {
       std::lock_guard const guard(mutex_);

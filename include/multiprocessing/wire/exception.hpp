@@ -243,7 +243,7 @@ inline void throw_if_registered(Cause cause, ExceptionState const& state) {
                  [&]<class E>(std::type_identity<E>) { return E(state.what); });
   throw_if_named(cause, state, WithoutText{}, []<class E>(std::type_identity<E>) { return E(); });
   throw_if_named(
-      cause, state, TypeList<ProcessDied, WorkerDied>{},
+      cause, state, TypeList<ProcessDied, WorkerDied, TaskTimeout, MemoryLimitExceeded>{},
       [&]<class E>(std::type_identity<E>) { return E(state.what, state.pid, state.code); });
   throw_if_with_code(cause, state);
   if (is<RemoteTraceback>(state) && state.texts.size() == 2) {

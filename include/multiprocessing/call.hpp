@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: BSL-1.0
+// One call in a process of its own, whatever it may do to that.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <chrono>
+#include <concepts>
+#include <cstdint>
+#include <functional>
+#include <new>
+#include <optional>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/errors.hpp>
+#include <multiprocessing/os/text_file.hpp>
+#include <multiprocessing/pipe.hpp>
+#include <multiprocessing/process.hpp>
+#include <multiprocessing/wire/exception.hpp>
+#include <multiprocessing/wire/refusal.hpp>
+
+namespace multiprocessing {
+
+struct CallOptions {
+  /// The process is killed when it has not returned by then. Default: it has all the time.
+  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
+  /// Bytes that the process may allocate beyond what it begins with. Default: what the machine has.
+  std::optional<std::uint64_t> max_memory = std::nullopt;
+  std::optional<StartMethod> start_method = std::nullopt;
+};
+
+namespace call_detail {
+
+/// What a process has to say in the end.
+template <class R>
+struct Outcome {
+  std::optional<R> value;
+  wire::ExceptionRecord error;
+  bool wanted_too_much = false;
+};
+
+/// Allocations fail from then on. Memory that is shared does not count.
+inline void limit_memory(std::uint64_t bytes) {
+  constexpr std::uint64_t kKilobyte = 1024;
+  auto const used = os::number_after(os::read_text_file("/proc/self/status"), "VmData:");
+  auto const limit = used.value_or(0) * kKilobyte + bytes;
+  rlimit const limits{limit, limit};
+  if (::setrlimit(RLIMIT_DATA, &limits) != 0) {
+    os::throw_errno("setrlimit", "RLIMIT_DATA, " + std::to_string(limit));
+  }
+}
+
+template <class R, class F, class... Args>
+void run(Connection<Outcome<R>, void> out, std::optional<std::uint64_t> max_memory, F f,
+         Args... args) {
+  Outcome<R> outcome;
+  try {
+    if (max_memory) limit_memory(*max_memory);
+    if constexpr (std::is_void_v<std::invoke_result_t<F, Args...>>) {
+      std::invoke(std::move(f), std::move(args)...);
+      outcome.value.emplace();
+    } else {
+      outcome.value.emplace(std::invoke(std::move(f), std::move(args)...));
+    }
+  } catch (launch::ExitRequest const&) {
+    throw;
+  } catch (...) {
+    try {
+      throw;
+    } catch (std::bad_alloc const&) {
+      outcome.wanted_too_much = max_memory.has_value();
+    } catch (...) {  // is told as it is
+    }
+    if (!outcome.wanted_too_much) {
+      outcome.error = wire::record_current_exception();
+      wire::add_origin(outcome.error,
+                       RemoteTraceback(launch::identity().name, os::this_pid(), "call"));
+    }
+  }
+  out.send(outcome);
+}
+
+}  // namespace call_detail
+
+/// `f(args...)` in a process that is made for it: what it returns, or throws. Both are sent: see
+/// Picklable. Blocks: until the process has said so, or ended.
+/// Throws: what f does; ProcessDied when the process ended without a word, by a signal or exit;
+/// TaskTimeout and MemoryLimitExceeded, see CallOptions; as Process::start().
+/// Threads: safe. Python: none; concurrent.futures with one worker
+template <class F, class... Args>
+auto call(CallOptions options, F&& f, Args&&... args) {
+  using Result = std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>;
+  static_assert(!std::is_reference_v<Result>,
+                "multiprocessing: what is returned from another process has to be a value");
+  using R = std::conditional_t<std::is_void_v<Result>, std::monostate, Result>;
+  wire::require_picklable<R>();
+  auto [receiver, sender] = Pipe<call_detail::Outcome<R>>(one_way);
+  Process process({.start_method = options.start_method},
+                  &call_detail::run<R, std::decay_t<F>, std::decay_t<Args>...>, std::move(sender),
+                  options.max_memory, std::forward<F>(f), std::forward<Args>(args)...);
+  auto const name = process.name();
+  auto const fail = [&]<class E>(std::type_identity<E>, std::string const& what) {
+    process.join();
+    throw E("call: " + name + " " + what, process.pid().value(), process.exitcode().value());
+  };
+  process.start();
+  std::optional<call_detail::Outcome<R>> outcome;
+  try {
+    outcome = options.timeout ? receiver.recv_for(*options.timeout)
+                              : std::optional(receiver.recv());
+  } catch (EOFError const&) {
+    process.join();
+    fail(std::type_identity<ProcessDied>{}, process.exit_status()->to_string());
+  }
+  if (!outcome) {
+    process.kill();
+    fail(std::type_identity<TaskTimeout>{}, "was killed when its time had passed");
+  }
+  if (outcome->wanted_too_much) {
+    fail(std::type_identity<MemoryLimitExceeded>{},
+         "wanted more than " + std::to_string(*options.max_memory) + " bytes");
+  }
+  process.join();
+  if (!outcome->value) wire::throw_recorded(outcome->error);
+  if constexpr (!std::is_void_v<Result>) return std::move(*outcome->value);
+}
+template <class F, class... Args>
+requires(!std::same_as<std::remove_cvref_t<F>, CallOptions>) auto call(F&& f, Args&&... args) {
+  return call(CallOptions{}, std::forward<F>(f), std::forward<Args>(args)...);
+}
+
+}  // namespace multiprocessing

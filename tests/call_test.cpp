@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/call.hpp>
+
+#include <unistd.h>
+
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "support/catch.hpp"
+#include "support/helpers.hpp"
+#include "support/leftovers.hpp"
+
+namespace mp = multiprocessing;
+using namespace std::chrono_literals;
+
+namespace call_test {
+
+template <mp::StartMethod method>
+struct By {
+  static mp::CallOptions options() { return {.start_method = method}; }
+};
+using ByFork = By<mp::StartMethod::fork>;
+using BySpawn = By<mp::StartMethod::spawn>;
+using ByForkServer = By<mp::StartMethod::forkserver>;
+
+std::string twice(std::string const& text) { return text + text; }
+void do_nothing() {}
+int crash() { return *static_cast<int volatile*>(nullptr); }
+int fail(int number) { throw std::out_of_range("no " + std::to_string(number)); }
+void sleep_for_ever() {
+  for (;;) ::pause();
+}
+std::size_t take_memory(std::size_t megabytes) {
+  std::vector<std::unique_ptr<char[]>> taken;
+  for (std::size_t i = 0; i < megabytes; ++i) {
+    taken.push_back(std::make_unique<char[]>(std::size_t{1} << 20));
+  }
+  return taken.size();
+}
+
+TEMPLATE_TEST_CASE("a call returns, or throws, as if it were made here", "[call]", ByFork, BySpawn,
+                   ByForkServer) {
+  CHECK(mp::call(TestType::options(), twice, std::string("ab")) == "abab");
+  mp::call(TestType::options(), do_nothing);
+  CHECK(mp::call(TestType::options(), [](int a, int b) { return a + b; }, 2, 3) == 5);
+  CHECK(mp::call(TestType::options(), [](std::unique_ptr<int> n) { return std::vector(3, *n); },
+                 std::make_unique<int>(4)) == std::vector{4, 4, 4});
+  try {
+    mp::call(TestType::options(), fail, 7);
+    FAIL("it returned");
+  } catch (std::out_of_range const& error) {
+    CHECK(std::string(error.what()) == "no 7");
+    CHECK_THAT(mp::format_exception(std::current_exception()), ContainsSubstring("in process '"));
+  }
+}
+
+TEMPLATE_TEST_CASE("who crashes, exits or is killed in a call is told by how", "[call]", ByFork,
+                   BySpawn, ByForkServer) {
+  auto const died = [](auto const& f) {
+    try {
+      mp::call(TestType::options(), f);
+    } catch (mp::ProcessDied const& error) {
+      CHECK_THAT(error.what(), ContainsSubstring("call: Process-"));
+      return error.exitcode();
+    }
+    return 0;
+  };
+  CHECK(died([] { mp::exit(3); }) == 3);
+  CHECK(died([] { std::raise(SIGKILL); }) == -SIGKILL);
+  if (support::kSanitized) return;  // which make an exit of it
+  CHECK(died([] {
+          std::signal(SIGSEGV, SIG_DFL);
+          return crash();
+        }) == -SIGSEGV);
+}
+
+TEMPLATE_TEST_CASE("a call has a time, and a process has none after it", "[call]", ByFork, BySpawn,
+                   ByForkServer) {
+  auto options = TestType::options();
+  options.timeout = 20ms;
+  CHECK_THROWS_AS(mp::call(options, sleep_for_ever), mp::TaskTimeout);
+  options.timeout = 100s;
+  CHECK(mp::call(options, twice, std::string("x")) == "xx");
+}
+
+TEMPLATE_TEST_CASE("a call has a limit of memory", "[call]", ByFork, BySpawn, ByForkServer) {
+  if (support::kSanitized) return;  // which allocate as they like
+  auto options = TestType::options();
+  options.max_memory = 50U << 20;
+  CHECK(mp::call(options, take_memory, std::size_t{20}) == 20);
+  CHECK_THROWS_AS(mp::call(options, take_memory, std::size_t{200}), mp::MemoryLimitExceeded);
+  CHECK(mp::call(TestType::options(), take_memory, std::size_t{200}) == 200);
+}
+
+TEST_CASE("calls leave no descriptor and no process", "[call]") {
+  mp::call(do_nothing);
+  auto const before = support::open_fds();
+  for (int i = 0; i < 20; ++i) {
+    mp::call(do_nothing);
+    CHECK_THROWS_AS(mp::call(fail, 1), std::out_of_range);
+    CHECK_THROWS_AS(mp::call({.timeout = 1ms}, sleep_for_ever), mp::TaskTimeout);
+  }
+  CHECK(support::open_fds() == before);
+  CHECK(mp::active_children().empty());
+}
+
+}  // namespace call_test
