@@ -46,9 +46,11 @@ TEMPLATE_TEST_CASE("a call returns, or throws, as if it were made here", "[call]
                    ByForkServer) {
   CHECK(mp::call(TestType::options(), twice, std::string("ab")) == "abab");
   mp::call(TestType::options(), do_nothing);
-  CHECK(mp::call(TestType::options(), [](int a, int b) { return a + b; }, 2, 3) == 5);
-  CHECK(mp::call(TestType::options(), [](std::unique_ptr<int> n) { return std::vector(3, *n); },
-                 std::make_unique<int>(4)) == std::vector{4, 4, 4});
+  CHECK(mp::call(
+            TestType::options(), [](int a, int b) { return a + b; }, 2, 3) == 5);
+  CHECK(mp::call(
+            TestType::options(), [](std::unique_ptr<int> n) { return std::vector(3, *n); },
+            std::make_unique<int>(4)) == std::vector{4, 4, 4});
   try {
     mp::call(TestType::options(), fail, 7);
     FAIL("it returned");

@@ -305,8 +305,7 @@ TEST_CASE("a spawned process logs as its parent does", "[logging]") {
   for (auto const method : {mp::StartMethod::spawn, mp::StartMethod::forkserver}) {
     auto const text = stderr_of([method] {
       mp::log_to_stderr(mp::LogLevel::info);
-      run({.name = "W1", .start_method = method},
-          [] { mp::get_logger().info("from the child"); });
+      run({.name = "W1", .start_method = method}, [] { mp::get_logger().info("from the child"); });
       launch::ForkServer::of_this_process().stop();
     });
     CHECK(text == "[INFO/W1] from the child\n");

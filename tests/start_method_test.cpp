@@ -124,9 +124,8 @@ TEMPLATE_TEST_CASE("every shared object is an argument", "[start_method]", ByFor
     k.put(4);
     d.set();
   };
-  auto process =
-      TestType::started(touch, lock, rlock, semaphore, event, condition, barrier, value, array,
-                        queue, joinable, std::move(ends.first));
+  auto process = TestType::started(touch, lock, rlock, semaphore, event, condition, barrier, value,
+                                   array, queue, joinable, std::move(ends.first));
   event.wait();
   process.join();
   CHECK(process.exitcode() == 0);
@@ -144,8 +143,8 @@ TEMPLATE_TEST_CASE("an end that is moved there is the child's alone", "[start_me
   auto ends = mp::Pipe<std::string>();
   auto process = TestType::started(
       [](mp::Connection<std::string> end) {
-        end.send("from " + mp::current_process().name() + " to " +
-                 mp::parent_process()->name() + ": " + end.recv());
+        end.send("from " + mp::current_process().name() + " to " + mp::parent_process()->name() +
+                 ": " + end.recv());
       },
       std::move(ends.second));
   ends.first.send("hello");
@@ -154,8 +153,7 @@ TEMPLATE_TEST_CASE("an end that is moved there is the child's alone", "[start_me
   process.join();
 }
 
-TEMPLATE_TEST_CASE("it ends as it was told to", "[start_method]", ByFork, BySpawn,
-                   ByForkServer) {
+TEMPLATE_TEST_CASE("it ends as it was told to", "[start_method]", ByFork, BySpawn, ByForkServer) {
   CHECK(TestType::run([] {}).exitcode() == 0);
   CHECK(TestType::run([] { mp::exit(3); }).exitcode() == 3);
   CHECK(TestType::run([] { std::exit(4); }).exitcode() == 4);
@@ -220,8 +218,7 @@ TEMPLATE_TEST_CASE("it is as its options say before it begins", "[start_method]"
       found);
   process.start();
   process.join();
-  for (auto const* const expected :
-       {"1", "7", "400 500", "hello", "/usr", "leads", "W1"}) {
+  for (auto const* const expected : {"1", "7", "400 500", "hello", "/usr", "leads", "W1"}) {
     CHECK(found.get() == expected);
   }
 }
@@ -259,8 +256,8 @@ TEMPLATE_TEST_CASE("its streams lead where they were told", "[start_method]", By
   CHECK_THROWS_AS(process.stderr_pipe(), std::logic_error);
 }
 
-TEMPLATE_TEST_CASE("what its options can not do is told by start", "[start_method]", ByFork, BySpawn,
-                   ByForkServer) {
+TEMPLATE_TEST_CASE("what its options can not do is told by start", "[start_method]", ByFork,
+                   BySpawn, ByForkServer) {
   auto const fds = support::open_fds();
   auto const refused = [](auto const& change) {
     auto options = TestType::options();
@@ -283,9 +280,10 @@ TEMPLATE_TEST_CASE("what its options can not do is told by start", "[start_metho
   CHECK(support::open_fds() == fds);
 }
 
-TEMPLATE_TEST_CASE("daemons end with their parent, however and whoever started them, and others "
-                   "go on",
-                   "[start_method]", ByFork, BySpawn, ByForkServer) {
+TEMPLATE_TEST_CASE(
+    "daemons end with their parent, however and whoever started them, and others "
+    "go on",
+    "[start_method]", ByFork, BySpawn, ByForkServer) {
   bool const by_thread = GENERATE(false, true);
   mp::Queue<pid_t> pids;
   mp::Event go;
@@ -370,7 +368,8 @@ TEMPLATE_TEST_CASE("a file goes along", "[start_method]", BySpawn, ByForkServer)
   CHECK(pipe.hear() == 'x');
 }
 
-TEMPLATE_TEST_CASE("many threads start processes at once", "[start_method]", BySpawn, ByForkServer) {
+TEMPLATE_TEST_CASE("many threads start processes at once", "[start_method]", BySpawn,
+                   ByForkServer) {
   mp::Value<int> count(0);
   std::vector<std::thread> threads;
   for (int i = 0; i < 4; ++i) {

@@ -110,8 +110,8 @@ auto call(CallOptions options, F&& f, Args&&... args) {
   process.start();
   std::optional<call_detail::Outcome<R>> outcome;
   try {
-    outcome = options.timeout ? receiver.recv_for(*options.timeout)
-                              : std::optional(receiver.recv());
+    outcome =
+        options.timeout ? receiver.recv_for(*options.timeout) : std::optional(receiver.recv());
   } catch (EOFError const&) {
     process.join();
     fail(std::type_identity<ProcessDied>{}, process.exit_status()->to_string());

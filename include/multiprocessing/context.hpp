@@ -30,9 +30,8 @@ class Context {
   }
   template <class F, class... Args>
   requires(!std::same_as<std::remove_cvref_t<F>, ProcessOptions>) Process
-      process(F&& f, Args&&... args) const {
-    return process(ProcessOptions{}, std::forward<F>(f), std::forward<Args>(args)...);
-  }
+      process(F&& f, Args&&... args)
+  const { return process(ProcessOptions{}, std::forward<F>(f), std::forward<Args>(args)...); }
 
   /// As multiprocessing::call().
   template <class F, class... Args>

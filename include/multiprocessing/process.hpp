@@ -73,16 +73,16 @@ concept Target = !std::same_as<std::remove_cvref_t<F>, Process> &&
 inline void nothing() {}
 
 inline launch::ProcessRecord::Options record_options(ProcessOptions options) {
-  return {.method = options.start_method,
-          .setup = {.cpus = std::move(options.cpus),
-                    .nice = options.nice,
-                    .rlimits = std::move(options.rlimits),
-                    .env = std::move(options.env),
-                    .cwd = std::move(options.cwd),
-                    .process_group = options.process_group,
-                    .dies_with_parent = options.kill_on_parent_death},
-          .streams = {std::move(options.stdin), std::move(options.stdout),
-                      std::move(options.stderr)}};
+  return {
+      .method = options.start_method,
+      .setup = {.cpus = std::move(options.cpus),
+                .nice = options.nice,
+                .rlimits = std::move(options.rlimits),
+                .env = std::move(options.env),
+                .cwd = std::move(options.cwd),
+                .process_group = options.process_group,
+                .dies_with_parent = options.kill_on_parent_death},
+      .streams = {std::move(options.stdin), std::move(options.stdout), std::move(options.stderr)}};
 }
 }  // namespace process_detail
 
@@ -99,8 +99,8 @@ inline launch::ProcessRecord::Options record_options(ProcessOptions options) {
 /// multiprocessing.Process; differs: name and daemon are set at construction only.
 class Process {
  public:
-  /// Will run `f(args...)`, on copies of both that are made now. What f returns is ignored. Where the
-  /// process is not forked, they are sent to it: see Picklable.
+  /// Will run `f(args...)`, on copies of both that are made now. What f returns is ignored. Where
+  /// the process is not forked, they are sent to it: see Picklable.
   template <class F, class... Args>
   requires(!std::same_as<std::remove_cvref_t<F>, Process> &&
            !std::same_as<std::remove_cvref_t<F>, ProcessOptions>) explicit Process(F&& f,
@@ -138,8 +138,8 @@ class Process {
     launch::Children::of_this_process().start(record_, [this] { run(); });
   }
 
-  /// What the process does, in the process: by default, to call its function. A class of its own may
-  /// do something else there, if its processes are forked.
+  /// What the process does, in the process: by default, to call its function. A class of its own
+  /// may do something else there, if its processes are forked.
   virtual void run() { record().run_target(); }
 
   /// Blocks: until the process has ended. Any number of threads may wait, any number of times.

@@ -52,9 +52,9 @@ inline std::vector<StartMethod> get_all_start_methods() {
 }
 
 /// `f` is called in the fork server before it forks anybody: what it loads, all children have, and
-/// share as long as they do not write to it. Has to be sent there: see Picklable. Counts for servers
-/// that are not started yet. Throws: std::bad_alloc.
-/// Python: multiprocessing.set_forkserver_preload, which takes names of modules
+/// share as long as they do not write to it. Has to be sent there: see Picklable. Counts for
+/// servers that are not started yet. Throws: std::bad_alloc. Python:
+/// multiprocessing.set_forkserver_preload, which takes names of modules
 template <class F>
 void set_forkserver_preload(F f) {
   static_assert(std::is_invocable_v<F>, "multiprocessing: a preload is called without arguments");

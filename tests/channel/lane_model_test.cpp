@@ -541,9 +541,9 @@ struct Pace {
 
 namespace {
 
+using multiprocessing::modelled_channel::Enclosed;
 using multiprocessing::modelled_channel::Incoming;
 using multiprocessing::modelled_channel::Lane;
-using multiprocessing::modelled_channel::Enclosed;
 namespace modelled = multiprocessing::modelled_channel;
 using model::Fiber;
 using model::kAfterwards;

@@ -70,8 +70,8 @@ struct Scene {
   }
 };
 
-/// Runs `body(place)` in a participant of its own, and kills it after `run(stepper, pid)`. What that
-/// returned.
+/// Runs `body(place)` in a participant of its own, and kills it after `run(stepper, pid)`. What
+/// that returned.
 template <class Body, class Run>
 bool kill_in(Arena& arena, Body const& body, Run const& run) {
   support::Pipe ready;
@@ -113,8 +113,8 @@ bool play(Run const& run) {
 
 template <class Scene>
 void kill_at_every_step() {
-  auto const attempts = support::for_every_change(
-      support::stride(1), [](auto const& run) { return play<Scene>(run); });
+  auto const attempts = support::for_every_change(support::stride(1),
+                                                  [](auto const& run) { return play<Scene>(run); });
   CHECK(attempts > 1);
 }
 }  // namespace
@@ -288,8 +288,8 @@ TEST_CASE("memory is kept warm, grows and is given back: killed at every step", 
     }
   };
   // Too much memory to look for changes in.
-  auto const attempts = support::for_every_step(
-      0, support::stride(443), [](long n) { return play<Warm>(steps(n)); });
+  auto const attempts =
+      support::for_every_step(0, support::stride(443), [](long n) { return play<Warm>(steps(n)); });
   CHECK(attempts > 1);
 }
 

@@ -11,11 +11,11 @@
 #include <string>
 #include <thread>
 
-#include <multiprocessing/start_method.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/event.hpp>
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/queue.hpp>
+#include <multiprocessing/start_method.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
@@ -74,7 +74,8 @@ TEST_CASE("a server that is killed at any moment fails no start", "[fork_server]
     started([] {}).join();
     auto const victim = server();
     std::thread killer([victim, i] {
-      for (int spin = 0; spin < i * 300; ++spin) std::atomic_signal_fence(std::memory_order_seq_cst);
+      for (int spin = 0; spin < i * 300; ++spin)
+        std::atomic_signal_fence(std::memory_order_seq_cst);
       ::kill(victim, SIGKILL);
     });
     for (int j = 0; j < 3; ++j) {

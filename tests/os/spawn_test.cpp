@@ -36,7 +36,7 @@ std::string said_by(std::string const& script) {
 }
 
 TEST_CASE("a new program has the streams, the socket, and nothing else", "[spawn]") {
-  support::Pipe const leaks;  // not close-on-exec
+  support::Pipe const leaks;                                          // not close-on-exec
   CHECK(said_by("exec ls /proc/self/fd 1>&3") == "0\n1\n2\n3\n4\n");  // 4: of ls
   CHECK(said_by("cat <&0 >&3; echo $WHO >&3") == "spawned\n");
 }

@@ -141,8 +141,8 @@ long for_every_change(long stride, Play const& play) {
 /// The same with scenes that `make()` returns; check() is run afterwards.
 template <Steps steps = Steps::OfTheCall, class Make>
 long kill_at_every_step(long stride, Make const& make) {
-  return for_every_change(
-      stride, [&](auto const& run) { return scenes_detail::play<steps>(make, run); });
+  return for_every_change(stride,
+                          [&](auto const& run) { return scenes_detail::play<steps>(make, run); });
 }
 
 /// How many of the moments make a test: one of `usual`. The sanitizers are slow.

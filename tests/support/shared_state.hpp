@@ -26,8 +26,8 @@
 
 namespace support {
 
-/// A cache line of shared memory, wherever that is mapped: the number of the memory, in the order of
-/// creation, and the line's in it.
+/// A cache line of shared memory, wherever that is mapped: the number of the memory, in the order
+/// of creation, and the line's in it.
 using SharedLine = std::pair<std::size_t, std::size_t>;
 
 /// Of a child that was forked, and so has the memory where this process has it.

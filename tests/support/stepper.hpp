@@ -135,7 +135,7 @@ class Stepper {
 
   pid_t pid_;  // -1: has ended
   int signal_ = 0;
-  long place_ = 0;  // of the instruction that came last
+  long place_ = 0;                        // of the instruction that came last
   std::unordered_map<long, bool> calls_;  // instructions, and whether they are system calls
 };
 

@@ -133,14 +133,19 @@ class ChildFds {
       if (!fds_[number]) os::throw_errno("open", path);
     };
     switch (stream.kind()) {
-      case Stream::Kind::Default: break;
+      case Stream::Kind::Default:
+        break;
       case Stream::Kind::Inherit:
         if (!is_input) break;
         fds_[number] = os::Fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
         if (!fds_[number]) os::throw_errno("fcntl", "standard input");
         break;
-      case Stream::Kind::Null: open_file("/dev/null"); break;
-      case Stream::Kind::File: open_file(stream.path().c_str()); break;
+      case Stream::Kind::Null:
+        open_file("/dev/null");
+        break;
+      case Stream::Kind::File:
+        open_file(stream.path().c_str());
+        break;
       case Stream::Kind::Pipe: {
         auto line = os::create_life_line();  // a pipe
         fds_[number] = std::move(is_input ? line.reader : line.writer);

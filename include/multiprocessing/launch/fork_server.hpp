@@ -74,9 +74,10 @@ class Server {
       for (auto const& each : children_) {
         fds.push_back({each.child->sentinel_if_any(), POLLIN, 0});
       }
-      bool const all_are_seen = std::all_of(fds.begin(), fds.end(), [](auto& f) { return f.fd >= 0; });
-      os::poll_until(fds, all_are_seen ? base::Deadline::never()
-                                       : base::Deadline::after(kBetweenLooks));
+      bool const all_are_seen =
+          std::all_of(fds.begin(), fds.end(), [](auto& f) { return f.fd >= 0; });
+      os::poll_until(fds,
+                     all_are_seen ? base::Deadline::never() : base::Deadline::after(kBetweenLooks));
       report_ends();
       if (fds[1].revents != 0) return;
       if (fds[0].revents != 0 && !take_order()) return;
@@ -259,8 +260,7 @@ class ForkServer {
       try {
         os::send_with_fds(control_->fd, std::span(&order, 1), std::span(&far, 1));
       } catch (std::system_error const& error) {
-        if (error.code() != std::errc::broken_pipe &&
-            error.code() != std::errc::connection_reset) {
+        if (error.code() != std::errc::broken_pipe && error.code() != std::errc::connection_reset) {
           throw;
         }
         return nullptr;

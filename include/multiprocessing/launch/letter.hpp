@@ -59,8 +59,8 @@ struct Head {
 /// Keeps what it has written, and the descriptors that go with it, as long as it lives.
 class WrittenLetter {
  public:
-  /// Throws: TypeError when the target can not be sent, std::bad_alloc, what its parts' own functions
-  /// throw.
+  /// Throws: TypeError when the target can not be sent, std::bad_alloc, what its parts' own
+  /// functions throw.
   WrittenLetter(Identity const& who, ChildSetup const& setup, ChildFds const& fds,
                 Target const& target)
       : fds_(fds) {
@@ -106,8 +106,8 @@ inline Letter read_letter(LetterPlace const& place) {
   who->parent_name = std::move(head.parent_name);
   auto const parcel = channel::enclosed_in(block);
   auto log_settings = wire::decode<LogSettings>(bytes, parcel);
-  return {std::move(who), head.default_method, std::move(log_settings),
-          std::move(head.setup), read_target(bytes, parcel)};
+  return {std::move(who), head.default_method, std::move(log_settings), std::move(head.setup),
+          read_target(bytes, parcel)};
 }
 
 }  // namespace multiprocessing::launch

@@ -51,14 +51,14 @@ class LifeLine {
   static void close_in_child() { instance().writer.reset(); }
 };
 
-/// The kernel kills this process when the one ends whose LifeLine::reader() this is a copy of; it is
-/// killed now if that has happened already. Throws: std::system_error.
+/// The kernel kills this process when the one ends whose LifeLine::reader() this is a copy of; it
+/// is killed now if that has happened already. Throws: std::system_error.
 inline void die_with(int reader) {
   // A description of its own: whom the kernel tells is noted there.
   auto const path = "/proc/self/fd/" + std::to_string(reader);
   static auto* const own = new os::Fd;  // open as long as the process lives
-  *own = os::above_standard(static_cast<int>(os::retry_eintr(
-      [&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })));
+  *own = os::above_standard(static_cast<int>(
+      os::retry_eintr([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })));
   if (!*own) os::throw_errno("open", path);
   auto const set = [&](int command, int value) {
     if (::fcntl(own->get(), command, value) == -1) os::throw_errno("fcntl", path);
@@ -66,7 +66,8 @@ inline void die_with(int reader) {
   set(F_SETOWN, os::this_pid());
   set(F_SETSIG, SIGKILL);
   set(F_SETFL, O_ASYNC | O_NONBLOCK);
-  bool const is_late = os::poll_readable(own->get(), base::Deadline::after(std::chrono::seconds(0)));
+  bool const is_late =
+      os::poll_readable(own->get(), base::Deadline::after(std::chrono::seconds(0)));
   if (is_late) os::raise_kill();
 }
 

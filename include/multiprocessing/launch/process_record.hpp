@@ -217,10 +217,12 @@ class ProcessRecord {
   template <class Run>
   std::unique_ptr<Child> make_child(Run const& run, ChildSetup const& setup, ChildFds& fds) {
     switch (start_method()) {
-      case StartMethod::spawn: return spawn_child({*who_, *target_, setup, fds});
+      case StartMethod::spawn:
+        return spawn_child({*who_, *target_, setup, fds});
       case StartMethod::forkserver:
         return ForkServer::of_this_process().start({*who_, *target_, setup, fds});
-      case StartMethod::fork: break;
+      case StartMethod::fork:
+        break;
     }
     if (setup.is_empty() && fds.present() == 0) {
       auto const body = [&] {

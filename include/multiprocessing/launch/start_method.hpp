@@ -15,11 +15,10 @@ namespace multiprocessing {
 
 /// fork: the child is a copy of its parent, with one thread; everything can be its argument. The
 /// cheapest for a small parent with one thread.
-/// spawn: the child is another run of the program; arguments are sent. Takes nothing along, whatever
-/// the parent's size and threads.
-/// forkserver: the child is a copy of a small process with one thread that was spawned once.
-/// The latter two need init(argc, argv) at the beginning of main().
-/// Python: the strings "fork", "spawn" and "forkserver".
+/// spawn: the child is another run of the program; arguments are sent. Takes nothing along,
+/// whatever the parent's size and threads. forkserver: the child is a copy of a small process with
+/// one thread that was spawned once. The latter two need init(argc, argv) at the beginning of
+/// main(). Python: the strings "fork", "spawn" and "forkserver".
 enum class StartMethod { fork, spawn, forkserver };
 
 inline constexpr std::string_view to_string(StartMethod method) noexcept {

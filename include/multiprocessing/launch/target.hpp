@@ -84,8 +84,8 @@ class CallTarget final : public Target {
   Parts parts_;
 };
 
-/// The rest of `bytes`, as save() wrote it. Throws: UnpicklingError, also when this is another build
-/// of the program; what the parts' own functions throw.
+/// The rest of `bytes`, as save() wrote it. Throws: UnpicklingError, also when this is another
+/// build of the program; what the parts' own functions throw.
 inline std::unique_ptr<Target> read_target(std::span<std::byte const> bytes,
                                            wire::Parcel const& parcel) {
   auto const modules = os::ModuleTable::now();

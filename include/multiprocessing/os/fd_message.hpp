@@ -62,8 +62,7 @@ inline void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
     header->cmsg_len = CMSG_LEN(fds.size_bytes());
     std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
   }
-  auto const sent =
-      retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); });
+  auto const sent = retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); });
   if (sent == -1) throw_errno("sendmsg", "to another process");
 }
 
@@ -77,8 +76,8 @@ inline FdMessage receive_with_fds(Fd const& socket, std::span<std::byte> room, i
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  auto const length = retry_eintr(
-      [&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags); });
+  auto const length =
+      retry_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags); });
   if (length == -1 && errno == ECONNRESET) return {};
   if (length == -1) throw_errno("recvmsg", "from another process");
   FdMessage received;

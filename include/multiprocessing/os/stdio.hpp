@@ -12,7 +12,6 @@
 
 #include <ext/stdio_sync_filebuf.h>
 #include <cerrno>
-#include <climits>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
@@ -21,6 +20,7 @@
 #include <optional>
 #include <string_view>
 #include <typeinfo>
+#include <climits>
 
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>

@@ -76,8 +76,8 @@ class Arena {
   // Participants.
 
   /// A place for a process that is about to be made by participant `parent`, whose holds it
-  /// inherits, as fork wants it; kNobody as `parent` for none. kNobody: there is no room; from then on nothing is
-  /// freed any more, because a process exists whose holds are not known.
+  /// inherits, as fork wants it; kNobody as `parent` for none. kNobody: there is no room; from then
+  /// on nothing is freed any more, because a process exists whose holds are not known.
   Number claim(Number parent) {
     Guarded const guarded(*this);
     try {

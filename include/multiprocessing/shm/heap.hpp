@@ -60,8 +60,9 @@ class Heap {
         vault_(arena_, std::move(admission.files), std::move(admission.others)) {
     auto const place = admission.place;
     if (!arena_.enter(place.number, place.generation)) {
-      throw Error("this process was stopped at its birth for more than a minute, and what it "
-                  "shares with its parent is gone");
+      throw Error(
+          "this process was stopped at its birth for more than a minute, and what it "
+          "shares with its parent is gone");
     }
     me_ = place.number;
   }
@@ -162,7 +163,8 @@ class Heap {
     if (auto* const heap = current().load()) return *heap;
     register_handlers();
     auto admission = Admission::of_this_process();
-    auto heap = admission ? std::make_unique<Heap>(std::move(*admission)) : std::make_unique<Heap>();
+    auto heap =
+        admission ? std::make_unique<Heap>(std::move(*admission)) : std::make_unique<Heap>();
     current() = heap.get();
     return *heap.release();
   }
