@@ -14,6 +14,8 @@
 #include "support/helpers.hpp"
 #include "support/mailbox.hpp"
 
+namespace array_test {
+
 namespace mp = multiprocessing;
 
 static_assert(std::ranges::contiguous_range<mp::Array<int>>);
@@ -143,3 +145,5 @@ TEST_CASE("a copy is the same array", "[array]") {
   CHECK(support::parcelled(array) == array);
   CHECK_FALSE(mp::Array<int>{1} == array);
 }
+
+}  // namespace array_test

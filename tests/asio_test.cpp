@@ -28,6 +28,8 @@
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
 
+namespace asio_test {
+
 namespace asio = boost::asio;
 namespace mp = multiprocessing;
 
@@ -279,5 +281,7 @@ TEST_CASE("a child that is forked during a wait does not keep it registered", "[
   loop.run();
   CHECK(got == std::vector{1, 2});
 }
+
+}  // namespace asio_test
 
 #endif  // BOOST_ASIO_HAS_CO_AWAIT

@@ -15,6 +15,8 @@
 #include "support/helpers.hpp"
 #include "support/mailbox.hpp"
 
+namespace barrier_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -334,3 +336,5 @@ TEST_CASE("it prints, and copies are the same barrier", "[barrier]") {
   copy.abort();
   CHECK(barrier.broken());
 }
+
+}  // namespace barrier_test

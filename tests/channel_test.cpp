@@ -14,6 +14,8 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 
+namespace channel_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -130,3 +132,5 @@ TEST_CASE("a dropped channel leaves nothing", "[channel]") {
   }
   CHECK(arena.used_blocks() == before);
 }
+
+}  // namespace channel_test

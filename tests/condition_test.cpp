@@ -16,6 +16,8 @@
 #include "support/mailbox.hpp"
 #include "support/system_calls.hpp"
 
+namespace condition_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -283,3 +285,5 @@ TEST_CASE("it prints its lock, and copies are the same condition", "[condition]"
   mp::Lock const lock;
   CHECK(mp::Condition(lock).get_lock() == lock);
 }
+
+}  // namespace condition_test

@@ -6,6 +6,8 @@
 
 #include "support/catch.hpp"
 
+namespace errors_test {
+
 namespace mp = multiprocessing;
 
 static_assert(std::is_base_of_v<std::runtime_error, mp::Error>);
@@ -79,3 +81,5 @@ TEST_CASE("register_exception can stand at namespace scope", "[errors]") {
   static bool const known = mp::register_exception<Here>();
   CHECK(known);
 }
+
+}  // namespace errors_test

@@ -17,6 +17,8 @@
 #include "support/mailbox.hpp"
 #include "support/system_calls.hpp"
 
+namespace event_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -150,3 +152,5 @@ TEST_CASE("a copy is the same event", "[event]") {
   copy.set();
   CHECK(event.is_set());
 }
+
+}  // namespace event_test

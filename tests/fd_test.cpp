@@ -25,6 +25,8 @@
 #include "support/leftovers.hpp"
 #include "support/mailbox.hpp"
 
+namespace fd_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -161,3 +163,5 @@ TEST_CASE("what a killed process alone had under way is closed when it is joined
   process.join();
   CHECK(pipe.hear() == '\0');
 }
+
+}  // namespace fd_test

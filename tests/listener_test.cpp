@@ -14,6 +14,8 @@
 #include "support/helpers.hpp"
 #include "support/sockets.hpp"
 
+namespace listener_test {
+
 namespace mp = multiprocessing;
 namespace channel = mp::channel;
 using channel::Kind;
@@ -209,3 +211,5 @@ TEST_CASE("an idle listener uses no processor time", "[listener]") {
   });
   CHECK(support::comes_to_rest([&] { return support::used_time_of(child.pid()); }));
 }
+
+}  // namespace listener_test

@@ -18,6 +18,8 @@
 #include "support/helpers.hpp"
 #include "support/mailbox.hpp"
 
+namespace lock_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -274,3 +276,5 @@ TEST_CASE("times beyond all clocks are never, or long ago", "[lock]") {
   lock.release();
   for (auto& waiter : waiters) CHECK(waiter.wait() == 0);
 }
+
+}  // namespace lock_test

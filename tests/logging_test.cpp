@@ -16,6 +16,8 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 
+namespace logging_test {
+
 namespace mp = multiprocessing;
 namespace launch = multiprocessing::launch;
 
@@ -311,3 +313,5 @@ TEST_CASE("a spawned process logs as its parent does", "[logging]") {
     CHECK(text == "[INFO/W1] from the child\n");
   }
 }
+
+}  // namespace logging_test

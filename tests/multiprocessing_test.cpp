@@ -9,6 +9,8 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 
+namespace multiprocessing_test {
+
 TEST_CASE("one header brings everything", "[multiprocessing]") {
   namespace mp = multiprocessing;
   mp::Pool pool(1);
@@ -58,3 +60,5 @@ TEST_CASE("whoever waits for a shared object uses no processor time", "[multipro
   rlock.release();
   reclaiming.release();
 }
+
+}  // namespace multiprocessing_test

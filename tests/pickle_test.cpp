@@ -34,6 +34,8 @@
 #include "support/helpers.hpp"
 #include "support/pickled.hpp"
 
+namespace pickle_test {
+
 namespace mp = multiprocessing;
 using support::holds_byte;
 using support::pickled;
@@ -526,3 +528,5 @@ TEST_CASE("messages may lie at odd addresses", "[pickle]") {
   check(std::u32string(U"text"));
   check(std::vector<std::uint16_t>{1, 2, 3});
 }
+
+}  // namespace pickle_test

@@ -20,6 +20,8 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 
+namespace pipe_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -335,3 +337,5 @@ TEST_CASE("what was sent or moved has no bytes", "[pipe]") {
   CHECK(view.bytes().empty());  // NOLINT
   CHECK(moved.bytes().size() == 10);
 }
+
+}  // namespace pipe_test

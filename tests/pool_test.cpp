@@ -32,6 +32,8 @@
 #include "support/leftovers.hpp"
 #include "support/tasks.hpp"
 
+namespace pool_test {
+
 namespace mp = multiprocessing;
 using support::numbers;
 using support::square;
@@ -682,3 +684,5 @@ TEST_CASE("a hundred pools one after the other leave nothing", "[pool]") {
   }
   CHECK(support::open_fds() == before);
 }
+
+}  // namespace pool_test

@@ -20,6 +20,8 @@
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
 
+namespace process_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -458,3 +460,5 @@ TEST_CASE("an interrupt is what Ctrl-C sends", "[process]") {
   process.join();
   CHECK(process.exitcode() == -SIGINT);
 }
+
+}  // namespace process_test

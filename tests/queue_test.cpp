@@ -19,6 +19,8 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 
+namespace queue_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -572,3 +574,5 @@ TEST_CASE("the last destructors of a thread may put", "[queue]") {
   CHECK(queue.get() == "early");
   CHECK(queue.get() == "late");
 }
+
+}  // namespace queue_test

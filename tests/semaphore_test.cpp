@@ -14,6 +14,8 @@
 #include "support/helpers.hpp"
 #include "support/mailbox.hpp"
 
+namespace semaphore_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -157,3 +159,5 @@ TEST_CASE("a copy is the same semaphore", "[semaphore]") {
   CHECK(semaphore.get_value() == 0);
   CHECK_FALSE(mp::Semaphore(1) == semaphore);
 }
+
+}  // namespace semaphore_test

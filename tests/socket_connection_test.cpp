@@ -11,6 +11,8 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 
+namespace socket_connection_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -52,3 +54,5 @@ TEST_CASE("nobody comes", "[listener]") {
   mp::Listener listener;
   CHECK(listener.accept_for(1ms) == std::nullopt);
 }
+
+}  // namespace socket_connection_test

@@ -15,6 +15,8 @@
 #include "support/leftovers.hpp"
 #include "support/mailbox.hpp"
 
+namespace value_test {
+
 namespace mp = multiprocessing;
 
 namespace {
@@ -253,3 +255,5 @@ TEST_CASE("a guard holds what it guards, whatever becomes of the handle", "[valu
   auto const guard = mp::Value<int>(7).lock();
   CHECK(*guard == 7);
 }
+
+}  // namespace value_test

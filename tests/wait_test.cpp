@@ -20,6 +20,8 @@
 #include "support/helpers.hpp"
 #include "support/system_calls.hpp"
 
+namespace wait_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 using Ready = std::vector<mp::Waitable>;
@@ -146,3 +148,5 @@ TEST_CASE("processes start while another thread arms descriptors", "[wait]") {
   is_over = true;
   other.join();
 }
+
+}  // namespace wait_test

@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace deadline_test {
+
 using multiprocessing::base::Deadline;
 using multiprocessing::base::to_timespec;
 using namespace std::chrono_literals;
@@ -48,3 +50,5 @@ TEST_CASE("durations become seconds and nanoseconds", "[deadline]") {
   CHECK(spec.tv_sec == 2);
   CHECK(spec.tv_nsec == 34);
 }
+
+}  // namespace deadline_test

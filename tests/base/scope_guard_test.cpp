@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace scope_guard_test {
+
 using multiprocessing::base::ScopeGuard;
 
 TEST_CASE("a scope guard runs once, also when the scope is left by an exception", "[scope_guard]") {
@@ -25,3 +27,5 @@ TEST_CASE("a dismissed scope guard does nothing", "[scope_guard]") {
   }
   CHECK(runs == 0);
 }
+
+}  // namespace scope_guard_test

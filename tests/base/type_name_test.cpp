@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace type_name_test {
+
 namespace {
 struct Custom {};
 }  // namespace
@@ -27,3 +29,5 @@ TEST_CASE("the exception in flight is named, whatever its type", "[type_name]") 
   CHECK(name_of(std::out_of_range("")) == "std::out_of_range");
   CHECK(name_of(5) == "int");
 }
+
+}  // namespace type_name_test

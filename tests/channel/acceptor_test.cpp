@@ -14,6 +14,8 @@
 #include "../support/helpers.hpp"
 #include "../support/sockets.hpp"
 
+namespace acceptor_test {
+
 namespace mp = multiprocessing;
 namespace channel = mp::channel;
 namespace os = mp::os;
@@ -231,3 +233,5 @@ TEST_CASE("a storm of signals keeps nobody out", "[acceptor]") {
   for (int i = 0; i < 20; ++i) CHECK(with.lives_on());
   while (storm.count() == 0) std::this_thread::yield();
 }
+
+}  // namespace acceptor_test

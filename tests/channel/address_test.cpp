@@ -8,6 +8,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace address_test {
+
 namespace mp = multiprocessing;
 
 namespace {
@@ -90,3 +92,5 @@ TEST_CASE("random addresses are of the family, and never the same", "[address]")
   CHECK(only_place_of(mp::Address::random(AF_INET)) == "127.0.0.1:0");
   CHECK(only_place_of(mp::Address::random(AF_INET6)) == "[::1]:0");
 }
+
+}  // namespace address_test

@@ -7,6 +7,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace audience_test {
+
 using multiprocessing::channel::Audience;
 namespace shm = multiprocessing::shm;
 namespace mp = multiprocessing;
@@ -80,3 +82,5 @@ TEST_CASE("who takes the place of the dead is not taken for them", "[audience]")
   ready.hear();
   CHECK_FALSE(audience.is_there());
 }
+
+}  // namespace audience_test

@@ -11,6 +11,8 @@
 #include "../support/helpers.hpp"
 #include "../support/sockets.hpp"
 
+namespace authentication_test {
+
 namespace mp = multiprocessing;
 namespace channel = mp::channel;
 using channel::Handshake;
@@ -260,3 +262,5 @@ TEST_CASE("without a key the other side has to be the same user", "[authenticati
   auto const [one, other] = support::local_ends();
   channel::check_peer_user(one.get());
 }
+
+}  // namespace authentication_test

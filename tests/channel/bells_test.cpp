@@ -10,6 +10,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace bells_test {
+
 namespace mp = multiprocessing;
 using mp::base::Deadline;
 using mp::channel::Bells;
@@ -36,3 +38,5 @@ TEST_CASE("a place of the dead is given to others, one of the living is not", "[
   bells->hang_up(bell.number());
   CHECK_THROWS_AS(bells->hang_up(bell.number()), std::system_error);
 }
+
+}  // namespace bells_test

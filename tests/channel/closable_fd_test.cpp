@@ -12,6 +12,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace closable_fd_test {
+
 namespace channel = multiprocessing::channel;
 namespace os = multiprocessing::os;
 using multiprocessing::base::Deadline;
@@ -141,3 +143,5 @@ TEST_CASE("a child can wait for what its parent waited for, and be woken", "[clo
   auto const use = fd.use();
   CHECK_FALSE(fd.wait(POLLIN, Deadline::after(0s)));
 }
+
+}  // namespace closable_fd_test

@@ -14,6 +14,8 @@
 #include "../support/helpers.hpp"
 #include "../support/sockets.hpp"
 
+namespace connector_test {
+
 namespace mp = multiprocessing;
 namespace channel = mp::channel;
 namespace os = mp::os;
@@ -112,3 +114,5 @@ TEST_CASE("a stranger's proof, and no key over TCP, are refused before anybody i
   CHECK_THROWS_AS(connect("127.0.0.1:1", {}), std::invalid_argument);
   CHECK_THROWS_AS(connect("127.0.0.1:1", "key"), std::invalid_argument);
 }
+
+}  // namespace connector_test

@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace frame_test {
+
 using namespace multiprocessing::channel;
 
 TEST_CASE("a header holds what it is made of", "[frame]") {
@@ -56,3 +58,5 @@ TEST_CASE("counts may wrap around", "[frame]") {
   CHECK(messages_between(4, 4) == 0);
   CHECK(messages_between(5, 4) == 0);
 }
+
+}  // namespace frame_test

@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace inheritance_test {
+
 using namespace multiprocessing::channel;
 
 namespace {
@@ -51,3 +53,5 @@ TEST_CASE("a collector collects what is copied while it lives, the innermost fir
   REQUIRE(collected.size() == 1);
   CHECK(collected.front().lock() == ring);
 }
+
+}  // namespace inheritance_test

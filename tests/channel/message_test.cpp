@@ -13,6 +13,8 @@
 #include "../support/helpers.hpp"
 #include "../support/in_heap.hpp"
 
+namespace message_test {
+
 using multiprocessing::base::Deadline;
 using namespace multiprocessing::channel;
 namespace mp = multiprocessing;
@@ -148,3 +150,5 @@ TEST_CASE("scratch memory that is in use is not given twice", "[message]") {
   inner.bytes().resize(100);
   CHECK(outer.bytes().data() != inner.bytes().data());
 }
+
+}  // namespace message_test

@@ -8,6 +8,8 @@
 #include "../support/catch.hpp"
 #include "../support/sockets.hpp"
 
+namespace openssl_test {
+
 namespace channel = multiprocessing::channel;
 
 namespace {
@@ -52,5 +54,7 @@ TEST_CASE("digests are equal when all of their bytes are", "[openssl]") {
 TEST_CASE("a program that is built with OpenSSL has cryptography", "[openssl]") {
   CHECK(channel::cryptography.load() == &channel::openssl::kCryptography);
 }
+
+}  // namespace openssl_test
 
 #endif

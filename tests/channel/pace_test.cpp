@@ -3,6 +3,8 @@
 
 #include "../support/catch.hpp"
 
+namespace pace_test {
+
 using multiprocessing::channel::Pace;
 
 TEST_CASE("how many messages went in a row is told once", "[pace]") {
@@ -19,3 +21,5 @@ TEST_CASE("where the last message went is not known before there was one", "[pac
   pace.note();
   CHECK(pace.processor() >= 0);
 }
+
+}  // namespace pace_test

@@ -8,6 +8,8 @@
 #include "../support/helpers.hpp"
 #include "../support/leftovers.hpp"
 
+namespace pollable_test {
+
 namespace mp = multiprocessing;
 namespace channel = multiprocessing::channel;
 using mp::base::Deadline;
@@ -43,3 +45,5 @@ TEST_CASE("a forked child makes a descriptor of its own", "[channel]") {
   pollable.arm(nothing);
   CHECK_FALSE(mp::os::poll_readable(fd, Deadline::after(0s)));
 }
+
+}  // namespace pollable_test

@@ -9,6 +9,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace readiness_test {
+
 namespace mp = multiprocessing;
 namespace channel = multiprocessing::channel;
 using mp::base::Deadline;
@@ -90,3 +92,5 @@ TEST_CASE("where a message is on its way with what is held, it is looked at agai
   readiness.arm([] { return false; });
   CHECK(mp::os::poll_readable(readiness.fd(), Deadline::never()));
 }
+
+}  // namespace readiness_test

@@ -17,6 +17,8 @@
 #include "../support/helpers.hpp"
 #include "../support/sockets.hpp"
 
+namespace socket_stream_test {
+
 namespace mp = multiprocessing;
 namespace channel = mp::channel;
 namespace os = mp::os;
@@ -371,3 +373,5 @@ TEST_CASE("a hang-up ends the connection also where others hold it", "[socket_st
   streams.one.hang_up();
   CHECK_THROWS_AS(streams.other.receive(Deadline::never()), mp::EOFError);
 }
+
+}  // namespace socket_stream_test

@@ -11,6 +11,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace spelling_test {
+
 namespace mp = multiprocessing;
 using mp::base::Deadline;
 using namespace std::chrono_literals;
@@ -113,3 +115,5 @@ TEST_CASE("a loop gets until there is no more", "[spelling]") {
   box.put(3);
   CHECK(*box.begin() == 3);
 }
+
+}  // namespace spelling_test

@@ -17,6 +17,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace full_memory_test {
+
 namespace mp = multiprocessing;
 
 namespace {
@@ -120,3 +122,5 @@ TEST_CASE("more than there are addresses for is refused", "[faults]") {
   CHECK_THROWS_AS(static_cast<void>(left.loan(std::size_t{1} << 50)), std::bad_alloc);
   CHECK(right.recv<int>() == 1);
 }
+
+}  // namespace full_memory_test

@@ -19,6 +19,8 @@
 #include "../support/helpers.hpp"
 #include "../support/scenes.hpp"
 
+namespace kill_in_sync_test {
+
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
@@ -471,3 +473,5 @@ TEST_CASE("memory is allocated and freed: killed at every step", "[faults]") {
   };
   kill_at_every_step([] { return Allocate(); });
 }
+
+}  // namespace kill_in_sync_test

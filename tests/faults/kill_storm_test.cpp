@@ -16,6 +16,8 @@
 #include "../support/helpers.hpp"
 #include "../support/tasks.hpp"
 
+namespace kill_storm_test {
+
 namespace mp = multiprocessing;
 
 TEST_CASE("a storm of kills costs tasks, not answers", "[faults][stress]") {
@@ -73,3 +75,5 @@ TEST_CASE("a storm of kills costs tasks, not answers", "[faults][stress]") {
     }
   }
 }
+
+}  // namespace kill_storm_test

@@ -12,6 +12,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace child_test {
+
 using multiprocessing::base::Deadline;
 using multiprocessing::launch::Child;
 using namespace std::chrono_literals;
@@ -86,3 +88,5 @@ TEST_CASE("a child for which no descriptor is left is waited for all the same", 
   });
   CHECK(WEXITSTATUS(program.wait()) == 0);
 }
+
+}  // namespace child_test

@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace exit_status_test {
+
 using multiprocessing::ExitStatus;
 using multiprocessing::os::ChildEnd;
 
@@ -42,3 +44,5 @@ TEST_CASE("an end that nobody knows is not passed off as success", "[exit_status
   CHECK(status.exitcode() == 255);
   CHECK_THAT(shown(status), ContainsSubstring("unknown"));
 }
+
+}  // namespace exit_status_test

@@ -6,6 +6,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace fork_child_test {
+
 namespace launch = multiprocessing::launch;
 using multiprocessing::base::Deadline;
 
@@ -101,3 +103,5 @@ TEST_CASE("the parent's exit handlers and static destructors never run in a chil
   CHECK(parent.wait() == 0);
   CHECK(pipe.drain() == "cc");
 }
+
+}  // namespace fork_child_test

@@ -9,6 +9,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace handler_gate_test {
+
 using multiprocessing::launch::HandlerGate;
 
 namespace {
@@ -109,3 +111,5 @@ TEST_CASE("a child finds the gate open, whoever was there", "[handler_gate]") {
   go.tell();
   other.join();
 }
+
+}  // namespace handler_gate_test

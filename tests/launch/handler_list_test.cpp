@@ -11,6 +11,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace handler_list_test {
+
 namespace mp = multiprocessing;
 using mp::launch::HandlerList;
 
@@ -179,3 +181,5 @@ TEST_CASE("a handler may start a process, which logs by it, too", "[handler_list
   CHECK(out.hear() == 'p');
   CHECK(out.hear() == 'c');
 }
+
+}  // namespace handler_list_test

@@ -5,6 +5,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace identity_test {
+
 namespace launch = multiprocessing::launch;
 
 TEST_CASE("children are numbered below their parent", "[identity]") {
@@ -31,3 +33,5 @@ TEST_CASE("a child is another incarnation, even with the same pid", "[identity]"
   CHECK(child.wait() == 0);
   CHECK(launch::this_incarnation() == launch::this_incarnation());
 }
+
+}  // namespace identity_test

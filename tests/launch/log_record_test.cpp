@@ -7,6 +7,8 @@
 
 #include "../support/catch.hpp"
 
+namespace log_record_test {
+
 namespace mp = multiprocessing;
 
 static_assert(mp::Picklable<mp::LogRecord>);
@@ -44,3 +46,5 @@ TEST_CASE("a record comes back from its bytes as it was", "[log_record]") {
   CHECK(back.time == record.time);
   CHECK(back.text == record.text);
 }
+
+}  // namespace log_record_test

@@ -18,6 +18,8 @@
 #include "../support/helpers.hpp"
 #include "../support/system_calls.hpp"
 
+namespace log_test {
+
 namespace mp = multiprocessing;
 namespace launch = mp::launch;
 
@@ -244,3 +246,5 @@ TEST_CASE("children log while other threads of their parent log all the time", "
   }
   CHECK(children == kChildren);
 }
+
+}  // namespace log_test

@@ -5,6 +5,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace nursery_test {
+
 namespace launch = multiprocessing::launch;
 using multiprocessing::base::Deadline;
 
@@ -79,3 +81,5 @@ TEST_CASE("a killed nursery takes its children with it", "[nursery]") {
   handle.process->wait_until(Deadline::never());
   CHECK(alive.drain().empty());  // returns once the child, the last writer, is gone
 }
+
+}  // namespace nursery_test

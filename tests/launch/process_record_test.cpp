@@ -5,6 +5,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace process_record_test {
+
 namespace launch = multiprocessing::launch;
 using multiprocessing::base::Deadline;
 
@@ -113,3 +115,5 @@ TEST_CASE("ended children are reaped when the next one starts", "[process_record
     if (::waitpid(-1, nullptr, WNOHANG) != -1) ::_exit(1);  // ECHILD: no zombie is left
   });
 }
+
+}  // namespace process_record_test

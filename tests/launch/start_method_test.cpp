@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace start_method_test {
+
 namespace mp = multiprocessing;
 
 TEST_CASE("start methods have Python's names", "[start_method]") {
@@ -25,3 +27,5 @@ TEST_CASE("a method is chosen once, or fixed by who asks", "[start_method]") {
   CHECK(asked.get() == mp::StartMethod::fork);
   CHECK_FALSE(asked.choose(mp::StartMethod::spawn));
 }
+
+}  // namespace start_method_test

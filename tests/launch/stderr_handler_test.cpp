@@ -17,6 +17,8 @@
 #include "../support/helpers.hpp"
 #include "../support/system_calls.hpp"
 
+namespace stderr_handler_test {
+
 namespace mp = multiprocessing;
 using mp::launch::StderrHandler;
 
@@ -248,3 +250,5 @@ TEST_CASE("there is one turn for each file, whoever asks first", "[stderr_handle
   seen.insert(turns.begin(), turns.end());
   CHECK(seen.size() == 1);
 }
+
+}  // namespace stderr_handler_test

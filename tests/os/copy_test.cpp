@@ -6,6 +6,8 @@
 
 #include "../support/catch.hpp"
 
+namespace copy_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("what is copied for others is the same, and nothing beside it is touched", "[copy]") {
@@ -23,3 +25,5 @@ TEST_CASE("what is copied for others is the same, and nothing beside it is touch
     }
   }
 }
+
+}  // namespace copy_test

@@ -7,6 +7,8 @@
 #include "../support/helpers.hpp"
 #include "../support/leftovers.hpp"
 
+namespace doorbell_test {
+
 namespace os = multiprocessing::os;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -51,3 +53,5 @@ TEST_CASE("ringing what is not there, or too often, does nothing", "[os]") {
   CHECK(errno == 7);
   CHECK(support::open_fds() == before);
 }
+
+}  // namespace doorbell_test

@@ -8,6 +8,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace epoll_test {
+
 namespace os = multiprocessing::os;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -26,3 +28,5 @@ TEST_CASE("a set is readable when one in it is", "[os]") {
   CHECK_FALSE(is_readable());
   CHECK_THROWS_AS(set.add(first.reader.get()), std::system_error);
 }
+
+}  // namespace epoll_test

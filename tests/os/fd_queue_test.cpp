@@ -13,6 +13,8 @@
 #include "../support/helpers.hpp"
 #include "../support/leftovers.hpp"
 
+namespace fd_queue_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("descriptors leave a queue in their order, with their numbers", "[fd_queue]") {
@@ -108,3 +110,5 @@ TEST_CASE("what is no descriptor is not put into a queue", "[fd_queue]") {
   CHECK_THROWS_AS(queue.push(1, -1), std::system_error);
   CHECK(queue.size() == 0);
 }
+
+}  // namespace fd_queue_test

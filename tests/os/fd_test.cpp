@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace fd_test {
+
 using multiprocessing::os::Fd;
 
 namespace {
@@ -45,3 +47,5 @@ TEST_CASE("a released fd is the caller's to close", "[fd]") {
   CHECK(is_open(number));
   ::close(number);
 }
+
+}  // namespace fd_test

@@ -4,6 +4,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace fork_detector_test {
+
 TEST_CASE("a forked copy is told from the process that asked first", "[fork_detector]") {
   multiprocessing::os::ForkDetector const detector;
   CHECK_FALSE(detector.forked());
@@ -14,3 +16,5 @@ TEST_CASE("a forked copy is told from the process that asked first", "[fork_dete
   CHECK(child.wait() == 0);
   CHECK_FALSE(detector.forked());
 }
+
+}  // namespace fork_detector_test

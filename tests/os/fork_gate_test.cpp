@@ -12,6 +12,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace fork_gate_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("a child forked while other threads look at modules can look, too", "[fork_gate]") {
@@ -31,3 +33,5 @@ TEST_CASE("a child forked while other threads look at modules can look, too", "[
   }
   over = true;
 }
+
+}  // namespace fork_gate_test

@@ -10,6 +10,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace futex_test {
+
 namespace os = multiprocessing::os;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -149,3 +151,5 @@ TEST_CASE("a word that nobody sleeps on changes too and errno is kept", "[futex]
   os::futex_change_and_wake(*reinterpret_cast<os::FutexWord*>(4096), os::FutexChange::Or, 1);
   CHECK(errno == EDOM);  // also where the kernel refuses
 }
+
+}  // namespace futex_test

@@ -3,6 +3,8 @@
 
 #include "../support/catch.hpp"
 
+namespace handoff_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("a program that was started by a person has no handoff", "[handoff]") {
@@ -16,3 +18,5 @@ TEST_CASE("a program that was started by a person has no handoff", "[handoff]") 
   CHECK(os::has_handoff(4, started));
   CHECK_FALSE(os::handoff());
 }
+
+}  // namespace handoff_test

@@ -6,6 +6,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace mapping_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("two mappings of one memfd show the same bytes, also across fork", "[mapping]") {
@@ -34,3 +36,5 @@ TEST_CASE("a mapping of more addresses than there are says so", "[mapping]") {
       [&] { os::Mapping const mapping(fd, std::size_t{1} << 60); });
   CHECK_THAT(text, ContainsSubstring("mmap(memfd)"));
 }
+
+}  // namespace mapping_test

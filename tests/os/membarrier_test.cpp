@@ -8,6 +8,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace membarrier_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("who has joined may join again, and so may its children", "[membarrier]") {
@@ -49,3 +51,5 @@ TEST_CASE("a barrier for all orders what a thread does that makes none", "[memba
   other.join();
   CHECK(missed == 0);
 }
+
+}  // namespace membarrier_test

@@ -3,6 +3,8 @@
 
 #include "../support/catch.hpp"
 
+namespace member_function_test {
+
 namespace os = multiprocessing::os;
 
 namespace {
@@ -42,3 +44,5 @@ TEST_CASE("what is taken apart can be put together again", "[member_function]") 
   using Pointer = int (Second::*)(int);
   CHECK(os::put_together<Pointer>(os::take_apart(Pointer{nullptr})) == nullptr);
 }
+
+}  // namespace member_function_test

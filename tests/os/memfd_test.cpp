@@ -6,6 +6,8 @@
 
 #include "../support/catch.hpp"
 
+namespace memfd_test {
+
 namespace os = multiprocessing::os;
 
 namespace {
@@ -62,3 +64,5 @@ TEST_CASE("what was written stays when its pages are committed again", "[memfd]"
   CHECK(os::read_front(fd, text, sizeof text) == sizeof text);
   CHECK(std::string_view(text + 100, 4) == "text");
 }
+
+}  // namespace memfd_test

@@ -8,6 +8,8 @@
 
 #include "../support/catch.hpp"
 
+namespace memory_test {
+
 namespace os = multiprocessing::os;
 namespace fs = std::filesystem;
 using os::memory_detail::kUnlimited;
@@ -77,3 +79,5 @@ TEST_CASE("no limit is no limit however it is told", "[memory]") {
   CHECK(os::memory_detail::number_in(none) == kUnlimited);
   CHECK(os::memory_detail::number_in(number) == 400);
 }
+
+}  // namespace memory_test

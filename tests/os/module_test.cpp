@@ -6,6 +6,8 @@
 
 #include "../support/catch.hpp"
 
+namespace module_test {
+
 namespace os = multiprocessing::os;
 
 namespace {
@@ -31,3 +33,5 @@ TEST_CASE("what lies in no module is not found", "[module]") {
   CHECK_FALSE(os::module_at(reinterpret_cast<std::uintptr_t>(heap.data())));
   CHECK(os::ModuleTable::now().find(0x1234) == nullptr);
 }
+
+}  // namespace module_test

@@ -12,6 +12,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace pidfd_test {
+
 namespace os = multiprocessing::os;
 using multiprocessing::base::Deadline;
 using State = os::ChildEnd::State;
@@ -189,3 +191,5 @@ TEST_CASE("without a descriptor to spare a process is not taken for dead", "[pid
   });
   CHECK(child.wait() == 0);
 }
+
+}  // namespace pidfd_test

@@ -4,6 +4,8 @@
 
 #include "../support/catch.hpp"
 
+namespace poll_test {
+
 namespace os = multiprocessing::os;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -25,3 +27,5 @@ TEST_CASE("a poll waits until its deadline and not less", "[poll]") {
   CHECK_FALSE(os::poll_readable(event.get(), deadline));
   CHECK(deadline.passed());
 }
+
+}  // namespace poll_test

@@ -13,6 +13,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace process_test {
+
 namespace os = multiprocessing::os;
 
 namespace {
@@ -119,3 +121,5 @@ TEST_CASE("a fork that fails tells the listener and throws", "[process]") {
     CHECK(code == 0);
   }
 }
+
+}  // namespace process_test

@@ -5,6 +5,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace processors_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("usable processors follow the affinity mask, logical ones do not", "[processors]") {
@@ -45,3 +47,5 @@ TEST_CASE("a line that is brought here keeps what is in it", "[processors]") {
   os::prefetch_for_writing(nullptr);
   CHECK(value == 5);
 }
+
+}  // namespace processors_test

@@ -6,6 +6,8 @@
 
 #include "../support/catch.hpp"
 
+namespace random_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("random bytes fill all of their room, and never come again", "[random]") {
@@ -19,3 +21,5 @@ TEST_CASE("random bytes fill all of their room, and never come again", "[random]
   CHECK(std::vector(many.end() - 32, many.end()) != std::vector<std::byte>(32));
   os::fill_with_random({});
 }
+
+}  // namespace random_test

@@ -11,6 +11,8 @@
 #include "../support/helpers.hpp"
 #include "../support/in_shared_memory.hpp"
 
+namespace robust_mutex_test {
+
 namespace os = multiprocessing::os;
 using Kind = os::RobustMutex::Kind;
 using multiprocessing::base::Deadline;
@@ -167,3 +169,5 @@ TEST_CASE("killed waiters keep nobody from the mutex", "[robust_mutex]") {
     CHECK(waiters.back()->wait() == 0);
   }
 }
+
+}  // namespace robust_mutex_test

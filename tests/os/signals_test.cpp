@@ -5,6 +5,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace signals_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("signals have their usual names", "[signals]") {
@@ -39,3 +41,5 @@ TEST_CASE("a reset removes handlers and the mask, and keeps what was ignored", "
   });
   CHECK(WEXITSTATUS(child.wait()) == 0);
 }
+
+}  // namespace signals_test

@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace socket_address_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("an address reads as it is written", "[socket_address]") {
@@ -38,3 +40,5 @@ TEST_CASE("a host is found by its name", "[socket_address]") {
   CHECK(os::resolve("localhost", 80, AF_INET).front().text() == "127.0.0.1:80");
   CHECK_THROWS_AS(os::resolve("no such host", 80, AF_UNSPEC), std::invalid_argument);
 }
+
+}  // namespace socket_address_test

@@ -13,6 +13,8 @@
 #include "../support/helpers.hpp"
 #include "../support/sockets.hpp"
 
+namespace socket_test {
+
 namespace os = multiprocessing::os;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -198,3 +200,5 @@ TEST_CASE("a file is told from another that takes its path", "[socket]") {
   CHECK(os::file_identity(path) != first);
   os::remove_file(path);
 }
+
+}  // namespace socket_test

@@ -6,6 +6,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace stdio_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("flushing empties the buffers of C and C++", "[stdio]") {
@@ -85,3 +87,5 @@ TEST_CASE("closed standard input reads as empty, also what was read ahead", "[pr
   });
   CHECK(WEXITSTATUS(child.wait()) == 0);
 }
+
+}  // namespace stdio_test

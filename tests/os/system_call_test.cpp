@@ -5,6 +5,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace system_call_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("an interrupted call is made again, any other failure is not", "[system_call]") {
@@ -26,3 +28,5 @@ TEST_CASE("a failed call names itself, its object and the reason", "[system_call
   });
   CHECK_THAT(text, ContainsSubstring("open(/x)") && ContainsSubstring("No such file"));
 }
+
+}  // namespace system_call_test

@@ -7,6 +7,8 @@
 
 #include "../support/catch.hpp"
 
+namespace text_file_test {
+
 namespace os = multiprocessing::os;
 
 TEST_CASE("a file of any length is read whole", "[text_file]") {
@@ -48,3 +50,5 @@ TEST_CASE("where there is no number there is none", "[text_file]") {
   CHECK(os::number_after("a: -1", "a:") == std::nullopt);
   CHECK(os::number_after("a: 18446744073709551616", "a:") == std::nullopt);
 }
+
+}  // namespace text_file_test

@@ -6,6 +6,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace thread_test {
+
 namespace os = multiprocessing::os;
 
 namespace {
@@ -100,3 +102,5 @@ TEST_CASE("fork handlers run before a fork and after it in both processes", "[th
   CHECK(order.find('p') != std::string::npos);
   CHECK(order.find("c") < order.find("."));
 }
+
+}  // namespace thread_test

@@ -8,6 +8,8 @@
 #include "../support/catch.hpp"
 #include "../support/leftovers.hpp"
 
+namespace timer_test {
+
 namespace os = multiprocessing::os;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -27,3 +29,5 @@ TEST_CASE("a timer is readable once its time has passed, until it is set again",
   }
   CHECK(support::open_fds() == before);
 }
+
+}  // namespace timer_test

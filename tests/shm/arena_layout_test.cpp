@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace arena_layout_test {
+
 using multiprocessing::shm::ArenaLayout;
 using multiprocessing::shm::Number;
 using multiprocessing::shm::Segment;
@@ -24,3 +26,5 @@ TEST_CASE("a table that grows has pages for all its entries and few more", "[are
     segment.discard({kTable, segment.size() - kTable});
   }
 }
+
+}  // namespace arena_layout_test

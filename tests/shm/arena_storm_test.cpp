@@ -20,6 +20,8 @@
 #include "../support/helpers.hpp"
 #include "../support/stepper.hpp"
 
+namespace arena_storm_test {
+
 using multiprocessing::shm::Arena;
 using multiprocessing::shm::Content;
 using multiprocessing::shm::Number;
@@ -320,3 +322,5 @@ TEST_CASE("threads hand each other messages that are whole", "[arena][threads]")
   arena.release(members[0], owner);
   CHECK(arena.used_blocks() == 0);
 }
+
+}  // namespace arena_storm_test

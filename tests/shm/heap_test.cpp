@@ -15,6 +15,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace heap_test {
+
 using multiprocessing::shm::Adopted;
 using multiprocessing::shm::Arena;
 using multiprocessing::shm::Heap;
@@ -304,3 +306,5 @@ TEST_CASE("a fork that fails leaves all as it was", "[heap]") {
   if (code == kNotHere) WARN("no limit on processes can be had here");
   CHECK((code == 0 || code == kNotHere));
 }
+
+}  // namespace heap_test

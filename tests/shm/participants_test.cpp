@@ -8,6 +8,8 @@
 #include "../support/in_shared_memory.hpp"
 #include "../support/stepper.hpp"
 
+namespace participants_test {
+
 using multiprocessing::shm::Participant;
 namespace os = multiprocessing::os;
 
@@ -175,3 +177,5 @@ TEST_CASE("a process that enters is taken for dead at no step", "[participants]"
   stepper.kill();
   child.forget();
 }
+
+}  // namespace participants_test

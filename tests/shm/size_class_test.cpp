@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace size_class_test {
+
 using multiprocessing::base::kCacheLine;
 using multiprocessing::shm::SizeClass;
 
@@ -74,3 +76,5 @@ TEST_CASE("every class has a size and the largest request has a class", "[size_c
   CHECK(SizeClass::of(SizeClass::kLargest).size() >= SizeClass::kLargest);
   CHECK(SizeClass::of(SizeClass::kLargest).index() < SizeClass::kCount);
 }
+
+}  // namespace size_class_test

@@ -17,6 +17,8 @@
 #include "../support/helpers.hpp"
 #include "../support/system_calls.hpp"
 
+namespace vault_test {
+
 using multiprocessing::shm::Heap;
 using multiprocessing::shm::Lease;
 using multiprocessing::shm::Vault;
@@ -177,3 +179,5 @@ TEST_CASE("a descriptor is taken also where this process could not have a second
   CHECK(child.wait() == 0);
   CHECK(vault().take(first.block()));
 }
+
+}  // namespace vault_test

@@ -10,6 +10,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace adaptive_spin_test {
+
 using multiprocessing::sync::AdaptiveSpin;
 
 TEST_CASE("a spin sees what is ready at once", "[adaptive_spin]") {
@@ -51,3 +53,5 @@ TEST_CASE("a spin lets another run at once where it has run before", "[adaptive_
   });
   CHECK(child.wait() == 0);
 }
+
+}  // namespace adaptive_spin_test

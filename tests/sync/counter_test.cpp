@@ -10,6 +10,8 @@
 #include "../support/in_shared_memory.hpp"
 #include "../support/system_calls.hpp"
 
+namespace counter_test {
+
 using multiprocessing::base::Deadline;
 using multiprocessing::sync::Counter;
 using namespace std::chrono_literals;
@@ -111,3 +113,5 @@ TEST_CASE("when the first in the queue is killed the next one comes to the front
   counter->release();
   CHECK(second.wait() == 0);
 }
+
+}  // namespace counter_test

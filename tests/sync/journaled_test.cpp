@@ -9,6 +9,8 @@
 #include "../support/in_shared_memory.hpp"
 #include "../support/stepper.hpp"
 
+namespace journaled_test {
+
 using multiprocessing::sync::Journaled;
 
 namespace {
@@ -62,3 +64,5 @@ TEST_CASE("a writer is killed at every step, and the value is the old or the new
   CHECK(changed > 0);
   CHECK(changed < attempts);
 }
+
+}  // namespace journaled_test

@@ -8,6 +8,8 @@
 #include "../support/helpers.hpp"
 #include "../support/in_shared_memory.hpp"
 
+namespace mutex_test {
+
 using multiprocessing::base::Deadline;
 using multiprocessing::sync::Mutex;
 using namespace std::chrono_literals;
@@ -67,3 +69,5 @@ TEST_CASE("a wait for itself ends at its deadline", "[mutex]") {
   CHECK_THROWS_AS(mutex.acquire(Deadline::never()), std::system_error);
   CHECK(mutex.release());
 }
+
+}  // namespace mutex_test

@@ -8,6 +8,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace seats_test {
+
 using namespace multiprocessing::sync;
 namespace shm = multiprocessing::shm;
 
@@ -72,3 +74,5 @@ TEST_CASE("who sits is found, untold, until it stands", "[seats]") {
   for_each_seat(arena, 99, [&](Seat&) { ++found; });
   CHECK(found == 1);
 }
+
+}  // namespace seats_test

@@ -9,6 +9,8 @@
 #include "../support/helpers.hpp"
 #include "../support/in_shared_memory.hpp"
 
+namespace turnstile_test {
+
 using namespace multiprocessing::sync;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -78,3 +80,5 @@ TEST_CASE("more rounds than it remembers do not confuse it", "[turnstile]") {
   CHECK(turnstile->waiting() == 0);
   CHECK_FALSE(turnstile->is_broken());
 }
+
+}  // namespace turnstile_test

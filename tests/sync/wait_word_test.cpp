@@ -10,6 +10,8 @@
 #include "../support/in_shared_memory.hpp"
 #include "../support/system_calls.hpp"
 
+namespace wait_word_test {
+
 using namespace multiprocessing::sync;
 using multiprocessing::base::Deadline;
 using namespace std::chrono_literals;
@@ -112,3 +114,5 @@ TEST_CASE("turns pass between threads, spinning and parked", "[wait_word][thread
   CHECK(guarded == rounds);
   CHECK(turns.value() == rounds);
 }
+
+}  // namespace wait_word_test

@@ -10,6 +10,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace archive_test {
+
 namespace mp = multiprocessing;
 namespace wire = multiprocessing::wire;
 
@@ -158,3 +160,5 @@ TEST_CASE("what is decoded is taken from the front", "[archive]") {
   CHECK(wire::decode<int>(rest) == 7);
   CHECK_THROWS_AS(wire::decode<int>(rest), mp::UnpicklingError);
 }
+
+}  // namespace archive_test

@@ -14,6 +14,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace code_pointer_test {
+
 namespace mp = multiprocessing;
 namespace os = multiprocessing::os;
 namespace wire = multiprocessing::wire;
@@ -241,3 +243,5 @@ TEST_CASE("a name without an end is cut off", "[code_pointer]") {
   place.name.fill('x');
   CHECK_THAT(refusal_of(place), ContainsSubstring("module xxxx"));
 }
+
+}  // namespace code_pointer_test

@@ -9,6 +9,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace decoder_test {
+
 namespace mp = multiprocessing;
 namespace wire = multiprocessing::wire;
 
@@ -102,3 +104,5 @@ TEST_CASE("the modules are those it was given or those that are loaded", "[decod
   CHECK(decoder.modules().any([](auto const& each) { return each.path.empty(); }));
   CHECK(&decoder.modules() == &decoder.modules());
 }
+
+}  // namespace decoder_test

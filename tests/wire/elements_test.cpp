@@ -13,6 +13,8 @@
 
 #include "../support/catch.hpp"
 
+namespace elements_test {
+
 namespace mp = multiprocessing;
 namespace archive = multiprocessing::wire::archive;
 using mp::wire::Decoder;
@@ -128,3 +130,5 @@ TEST_CASE("what does not fit the room is counted", "[elements]") {
     CHECK(writer.size() == 12 + 800);
   }
 }
+
+}  // namespace elements_test

@@ -14,9 +14,6 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
-namespace mp = multiprocessing;
-namespace wire = multiprocessing::wire;
-
 namespace {
 
 thread_local long allocations = 0;
@@ -64,6 +61,11 @@ constexpr std::size_t kAlignment = alignof(std::max_align_t);
 [[gnu::noinline]] void operator delete[](void* memory, std::nothrow_t const&) noexcept {
   std::free(memory);
 }
+
+namespace encoder_test {
+
+namespace mp = multiprocessing;
+namespace wire = multiprocessing::wire;
 
 namespace {
 
@@ -195,3 +197,5 @@ TEST_CASE("who descends too deeply is stopped", "[encoder]") {
   for (std::uint32_t i = 0; i < wire::archive::kDeepest; ++i) encoder.descend(1);
   CHECK_THROWS_AS(encoder.descend(1), mp::PicklingError);
 }
+
+}  // namespace encoder_test

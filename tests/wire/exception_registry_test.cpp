@@ -8,6 +8,8 @@
 
 #include "../support/catch.hpp"
 
+namespace exception_registry_test {
+
 namespace mp = multiprocessing;
 namespace wire = multiprocessing::wire;
 
@@ -160,3 +162,5 @@ TEST_CASE("functions of a registered type that throw leave its text", "[exceptio
     CHECK_THAT(arrived.what(), ContainsSubstring("can not be written"));
   }
 }
+
+}  // namespace exception_registry_test

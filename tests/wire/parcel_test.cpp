@@ -7,6 +7,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace parcel_test {
+
 using multiprocessing::UnpicklingError;
 using multiprocessing::shm::InUse;
 using multiprocessing::shm::Lease;
@@ -35,3 +37,5 @@ TEST_CASE("what did not come with a message is not found", "[parcel]") {
           "decoding meets a shared object that did not come with the message");
   }
 }
+
+}  // namespace parcel_test

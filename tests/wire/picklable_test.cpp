@@ -16,6 +16,8 @@
 
 #include "../support/catch.hpp"
 
+namespace picklable_test {
+
 namespace wire = multiprocessing::wire;
 
 namespace picklable {
@@ -212,3 +214,5 @@ TEST_CASE("lambdas can be sent when their captures can", "[picklable]") {
   STATIC_REQUIRE(kWhy<decltype(owning)> == Refusal::CallableWithCaptures);
   CHECK(none() + plain() + reference() + pointer() + owning() == 8);
 }
+
+}  // namespace picklable_test

@@ -6,6 +6,8 @@
 
 #include "../support/catch.hpp"
 
+namespace refusal_test {
+
 // The sentences are tested by compile/*.cpp.
 TEST_CASE("what can be sent is not refused", "[refusal]") {
   struct Point {
@@ -22,3 +24,5 @@ TEST_CASE("what can be sent is not refused", "[refusal]") {
   STATIC_REQUIRE(compiles);
   STATIC_REQUIRE_FALSE(multiprocessing::wire::kCanBeSent<int*>);
 }
+
+}  // namespace refusal_test

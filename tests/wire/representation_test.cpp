@@ -10,6 +10,8 @@
 
 #include "../support/catch.hpp"
 
+namespace representation_test {
+
 namespace wire = multiprocessing::wire;
 
 namespace {
@@ -227,3 +229,5 @@ TEST_CASE("reading leaves alone what lies in the tail of a value", "[representat
   CHECK(derived.sum() == 7 + 'c');
   CHECK(derived.in_the_tail == 'x');
 }
+
+}  // namespace representation_test

@@ -24,6 +24,8 @@
 #include "../support/helpers.hpp"
 #include "../support/mailbox.hpp"
 
+namespace shared_handle_test {
+
 namespace mp = multiprocessing;
 namespace shm = multiprocessing::shm;
 namespace wire = multiprocessing::wire;
@@ -259,3 +261,5 @@ TEST_CASE("what bytes say about an object is checked", "[handle]") {
   CHECK(support::message_of<mp::UnpicklingError>([&] { wire::decode<mp::Lock>(bytes, locks); }) ==
         "decoding meets another kind of lock");
 }
+
+}  // namespace shared_handle_test

@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace standard_types_test {
+
 namespace mp = multiprocessing;
 
 namespace {
@@ -75,3 +77,5 @@ TEST_CASE("an empty range of arrays with padding is written", "[standard_types]"
   using Arrays = std::vector<std::array<Holes, 2>>;
   CHECK(mp::loads<Arrays>(mp::dumps(Arrays())).empty());
 }
+
+}  // namespace standard_types_test

@@ -11,6 +11,8 @@
 
 #include "../support/catch.hpp"
 
+namespace type_hash_test {
+
 namespace wire = multiprocessing::wire;
 
 namespace {
@@ -79,3 +81,5 @@ TEST_CASE("other members give another number", "[type_hash]") {
   STATIC_REQUIRE(hash_all(TypeList<One>{}, TypeList<>{}) !=
                  hash_all(TypeList<Other>{}, TypeList<>{}));
 }
+
+}  // namespace type_hash_test

@@ -10,6 +10,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace board_test {
+
 using namespace multiprocessing::work;
 namespace shm = multiprocessing::shm;
 namespace base = multiprocessing::base;
@@ -146,3 +148,5 @@ TEST_CASE("workers and owner agree on every chunk of many jobs", "[board][thread
   for (auto& worker : workers) worker.join();
   for (auto const& count : runs) CHECK(count == static_cast<int>(jobs));
 }
+
+}  // namespace board_test

@@ -3,6 +3,8 @@
 
 #include "../support/catch.hpp"
 
+namespace chunk_test {
+
 using multiprocessing::work::ChunkWord;
 using Phase = ChunkWord::Phase;
 
@@ -23,3 +25,5 @@ TEST_CASE("a chunk is settled once its phase is final", "[chunk]") {
   CHECK(settled(Phase::Lost));
   CHECK(settled(Phase::Dropped));
 }
+
+}  // namespace chunk_test

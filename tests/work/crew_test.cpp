@@ -9,6 +9,8 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
+namespace crew_test {
+
 namespace mp = multiprocessing;
 using multiprocessing::work::Crew;
 
@@ -91,3 +93,5 @@ TEST_CASE("a join before the close, and work after it, are errors", "[crew]") {
              ContainsSubstring("Pool.map: the pool is closed"));
   close_and_join(crew);  // again: nothing happens
 }
+
+}  // namespace crew_test

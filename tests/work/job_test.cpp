@@ -9,6 +9,8 @@
 #include "../support/helpers.hpp"
 #include "../support/tasks.hpp"
 
+namespace job_test {
+
 using namespace multiprocessing::work;
 namespace wire = multiprocessing::wire;
 
@@ -59,3 +61,5 @@ TEST_CASE("after a big job its memory is back with the system", "[job]") {
   CHECK(backed_bytes(crew) <= before + (std::uint64_t{5} << 20));
   end(crew);
 }
+
+}  // namespace job_test

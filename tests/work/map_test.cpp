@@ -10,6 +10,8 @@
 #include "../support/helpers.hpp"
 #include "../support/tasks.hpp"
 
+namespace map_test {
+
 using namespace multiprocessing::work;
 
 namespace {
@@ -132,3 +134,5 @@ TEST_CASE_METHOD(CrewFixture, "items that are moved from the range arrive", "[ma
   std::vector<std::string> names{"a", "b"};
   CHECK(run(&support::greet, std::move(names)) == std::vector<std::string>{"hello a", "hello b"});
 }
+
+}  // namespace map_test

@@ -5,6 +5,8 @@
 
 #include "../support/catch.hpp"
 
+namespace result_log_test {
+
 using multiprocessing::work::ResultLog;
 namespace shm = multiprocessing::shm;
 
@@ -37,3 +39,5 @@ TEST_CASE("a trimmed log keeps its first step, and gives back what a dead worker
   REQUIRE(::fstat(segment.fd().get(), &status) == 0);
   CHECK(static_cast<std::uint64_t>(status.st_blocks) * 512 <= ResultLog::kStep + 2 * 4096);
 }
+
+}  // namespace result_log_test

@@ -11,6 +11,8 @@
 #include "../support/helpers.hpp"
 #include "../support/tasks.hpp"
 
+namespace supervisor_test {
+
 namespace mp = multiprocessing;
 using namespace multiprocessing::work;
 
@@ -85,3 +87,5 @@ TEST_CASE("a worker that ignores SIGTERM is gone after the terminate all the sam
   caller.join();
   CHECK(cancelled);
 }
+
+}  // namespace supervisor_test

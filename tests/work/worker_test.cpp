@@ -6,6 +6,8 @@
 
 #include "../support/catch.hpp"
 
+namespace worker_test {
+
 using namespace multiprocessing::work;
 namespace mp = multiprocessing;
 namespace shm = multiprocessing::shm;
@@ -87,3 +89,5 @@ TEST_CASE("a task that exits leaves its chunk to the nursery", "[worker]") {
   CHECK_THROWS_AS(chunk.run(), launch::ExitRequest);
   CHECK(chunk.phase() == Phase::Claimed);
 }
+
+}  // namespace worker_test
