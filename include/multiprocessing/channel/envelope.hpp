@@ -10,17 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/channel/frame.hpp>
 #include <multiprocessing/os/copy.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/parcel.hpp>
 
 namespace multiprocessing::channel {
-
-/// A message in a block, with what keeps the block.
-struct Enclosed {
-  std::shared_ptr<shm::Lease const> lease;
-  std::uint64_t offset = 0;
-};
 
 /// Room for a message. Throws: std::bad_alloc.
 inline Enclosed make_block(std::uint64_t size, std::uint64_t offset = 0) {

@@ -12,11 +12,19 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/shm/arena.hpp>
+#include <multiprocessing/shm/heap.hpp>
 
 namespace multiprocessing::channel {
+
+/// A message in a block of its own, with what keeps the block.
+struct Enclosed {
+  std::shared_ptr<shm::Lease const> lease;
+  std::uint64_t offset = 0;
+};
 
 /// What a message is, for who receives it.
 struct Content {

@@ -37,7 +37,6 @@
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/channel/bells.hpp>
-#include <multiprocessing/channel/envelope.hpp>
 #include <multiprocessing/channel/frame.hpp>
 #include <multiprocessing/channel/pace.hpp>
 #include <multiprocessing/os/processors.hpp>
