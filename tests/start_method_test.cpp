@@ -64,8 +64,12 @@ using ByForkServer = By<mp::StartMethod::forkserver>;
 
 void launch_server_stopped() { mp::launch::ForkServer::of_this_process().stop(); }
 
-// Made anew in a process that is not forked.
-mp::Queue<int> of_the_program;
+// Made anew in a process that is not forked, there before main().
+mp::Queue<int>& of_the_program() {
+  static auto* const queue = new mp::Queue<int>;
+  return *queue;
+}
+std::size_t const made_before_main = mp::os::handoff() ? of_the_program().qsize() : 0;
 
 TEST_CASE("the start method is set once, or by force", "[start_method]") {
   auto const before = mp::get_start_method();
@@ -332,21 +336,21 @@ TEMPLATE_TEST_CASE(
 }
 
 TEST_CASE("what the program itself shares is there, but another", "[start_method]") {
-  of_the_program.put(1);
+  of_the_program().put(1);
   mp::Queue<std::size_t> queue;
   auto process = BySpawn::started(
       [](mp::Queue<std::size_t> sizes) {
-        sizes.put(of_the_program.qsize());
-        of_the_program.put(2);
+        sizes.put(of_the_program().qsize());
+        of_the_program().put(2);
         auto child = ByFork::started(
-            [](mp::Queue<std::size_t> more) { more.put(of_the_program.qsize()); }, sizes);
+            [](mp::Queue<std::size_t> more) { more.put(of_the_program().qsize()); }, sizes);
         child.join();
       },
       queue);
   CHECK(queue.get() == 0);
   CHECK(queue.get() == 1);
   process.join();
-  CHECK(of_the_program.get() == 1);
+  CHECK(of_the_program().get() == 1);
 }
 
 TEST_CASE("what can not be sent is refused by start, and can be forked", "[start_method]") {

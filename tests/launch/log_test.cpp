@@ -241,6 +241,7 @@ TEST_CASE("children log while other threads of their parent log all the time", "
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     if (line == "[INFO/MainProcess] parent") continue;
+    if (line.starts_with("[WARNING/MainProcess] a process with 3 threads is forked")) continue;
     ++children;
     CHECK(line == "[INFO/Process-" + std::to_string(children) + "] child");
   }

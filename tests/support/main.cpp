@@ -82,6 +82,7 @@ int main(int argc, char** argv) {
   multiprocessing::init(argc, argv);
   ::setpgid(0, 0);  // so that the watchdog can end whatever the test started
   std::signal(SIGALRM, bite);
+  multiprocessing::launch::LifeLine::reader();  // stays, as of the first daemon on
   int const result = Catch::Session().run(argc, argv);
   return result != 0 ? result : (failures != 0 ? 1 : 0);
 }
