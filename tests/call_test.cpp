@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include <multiprocessing/fd.hpp>
+
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
@@ -87,6 +89,34 @@ TEMPLATE_TEST_CASE("a call has a time, and a process has none after it", "[call]
   CHECK_THROWS_AS(mp::call(options, sleep_for_ever), mp::TaskTimeout);
   options.timeout = 100s;
   CHECK(mp::call(options, twice, std::string("x")) == "xx");
+}
+
+TEMPLATE_TEST_CASE("a call ends at its time, whatever its process has started", "[call]", ByFork,
+                   BySpawn, ByForkServer) {
+  auto options = TestType::options();
+  options.timeout = 50ms;
+  support::Pipe alive;
+  auto const start_another = [](mp::Fd writer) {
+    mp::Process other([](mp::Fd kept) { kept.get(), sleep_for_ever(); }, std::move(writer));
+    other.start();
+    return static_cast<int>(*other.pid());
+  };
+  auto const other = mp::call(options, start_another, mp::Fd::duplicate(alive.writer.get()));
+  CHECK(other > 0);
+  ::kill(other, SIGKILL);
+  alive.writer.reset();
+  CHECK(alive.drain().empty());
+  // Without a time: who is left has the pipe, but the process has ended.
+  CHECK_THROWS_AS(mp::call(TestType::options(),
+                           [] {
+                             auto const pid = ::fork();
+                             if (pid == 0) {
+                               for (int i = 0; i < 100 && ::getppid() != 1; ++i) ::usleep(10'000);
+                               ::_exit(0);
+                             }
+                             ::_exit(3);
+                           }),
+                  mp::ProcessDied);
 }
 
 TEMPLATE_TEST_CASE("a call has a limit of memory", "[call]", ByFork, BySpawn, ByForkServer) {

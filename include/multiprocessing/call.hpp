@@ -4,6 +4,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -20,13 +21,15 @@
 #include <multiprocessing/os/text_file.hpp>
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/wait.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/wire/refusal.hpp>
 
 namespace multiprocessing {
 
 struct CallOptions {
-  /// The process is killed when it has not returned by then. Default: it has all the time.
+  /// The process is killed when it has not ended by then; what it has started is not. Begins when
+  /// the process does. Default: it has all the time.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   /// Bytes that the process may allocate beyond what it begins with. Default: what the machine has.
   std::optional<std::uint64_t> max_memory = std::nullopt;
@@ -43,23 +46,36 @@ struct Outcome {
   bool wanted_too_much = false;
 };
 
-/// Allocations fail from then on. Memory that is shared does not count.
-inline void limit_memory(std::uint64_t bytes) {
-  constexpr std::uint64_t kKilobyte = 1024;
-  auto const used = os::number_after(os::read_text_file("/proc/self/status"), "VmData:");
-  auto const limit = used.value_or(0) * kKilobyte + bytes;
-  rlimit const limits{limit, limit};
-  if (::setrlimit(RLIMIT_DATA, &limits) != 0) {
-    os::throw_errno("setrlimit", "RLIMIT_DATA, " + std::to_string(limit));
+/// Allocations of more than `bytes` from now on fail as long as it lives. Memory that is shared
+/// does not count.
+class MemoryLimit {
+ public:
+  explicit MemoryLimit(std::uint64_t bytes) {
+    constexpr std::uint64_t kKilobyte = 1024;
+    auto const status = os::read_text_file("/proc/self/status");
+    auto const used = os::number_after(status, "VmData:").value_or(0) * kKilobyte;
+    ::getrlimit(RLIMIT_DATA, &before_);
+    set(bytes > UINT64_MAX - used ? before_.rlim_cur : std::min(used + bytes, before_.rlim_cur));
   }
-}
+  MemoryLimit(MemoryLimit const&) = delete;
+  MemoryLimit& operator=(MemoryLimit const&) = delete;
+  ~MemoryLimit() { set(before_.rlim_cur); }
+
+ private:
+  void set(rlim_t soft) noexcept {
+    rlimit const limits{soft, before_.rlim_max};
+    ::setrlimit(RLIMIT_DATA, &limits);
+  }
+  rlimit before_{};
+};
 
 template <class R, class F, class... Args>
 void run(Connection<Outcome<R>, void> out, std::optional<std::uint64_t> max_memory, F f,
          Args... args) {
   Outcome<R> outcome;
   try {
-    if (max_memory) limit_memory(*max_memory);
+    std::optional<MemoryLimit> limit;
+    if (max_memory) limit.emplace(*max_memory);
     if constexpr (std::is_void_v<std::invoke_result_t<F, Args...>>) {
       std::invoke(std::move(f), std::move(args)...);
       outcome.value.emplace();
@@ -103,28 +119,43 @@ auto call(CallOptions options, F&& f, Args&&... args) {
                   &call_detail::run<R, std::decay_t<F>, std::decay_t<Args>...>, std::move(sender),
                   options.max_memory, std::forward<F>(f), std::forward<Args>(args)...);
   auto const name = process.name();
+  auto const deadline =
+      options.timeout ? base::Deadline::after(*options.timeout) : base::Deadline::never();
   auto const fail = [&]<class E>(std::type_identity<E>, std::string const& what) {
+    process.kill();  // whatever it still does
     process.join();
     throw E("call: " + name + " " + what, process.pid().value(), process.exitcode().value());
+  };
+  auto const died = [&] {
+    process.join();
+    auto const how = process.exit_status()->to_string();
+    fail(std::type_identity<ProcessDied>{}, how);
   };
   process.start();
   std::optional<call_detail::Outcome<R>> outcome;
   try {
-    outcome =
-        options.timeout ? receiver.recv_for(*options.timeout) : std::optional(receiver.recv());
+    // Its end is waited for, too: what it has started may still have the pipe.
+    auto const ready = options.timeout ? wait({&receiver, process.sentinel()}, deadline.remaining())
+                                       : wait({&receiver, process.sentinel()});
+    if (receiver.poll()) {
+      outcome = receiver.recv();
+    } else if (!ready.empty()) {
+      died();
+    }
   } catch (EOFError const&) {
-    process.join();
-    fail(std::type_identity<ProcessDied>{}, process.exit_status()->to_string());
+    died();
   }
-  if (!outcome) {
-    process.kill();
-    fail(std::type_identity<TaskTimeout>{}, "was killed when its time had passed");
-  }
+  if (!outcome) fail(std::type_identity<TaskTimeout>{}, "was killed when its time had passed");
   if (outcome->wanted_too_much) {
     fail(std::type_identity<MemoryLimitExceeded>{},
          "wanted more than " + std::to_string(*options.max_memory) + " bytes");
   }
-  process.join();
+  // It has said what it had to say: at its deadline it need not have ended by itself.
+  if (!process.join_until(deadline.is_never() ? std::chrono::steady_clock::time_point::max()
+                                              : deadline.time())) {
+    process.kill();
+    process.join();
+  }
   if (!outcome->value) wire::throw_recorded(outcome->error);
   if constexpr (!std::is_void_v<Result>) return std::move(*outcome->value);
 }

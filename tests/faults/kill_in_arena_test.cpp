@@ -288,8 +288,8 @@ TEST_CASE("memory is kept warm, grows and is given back: killed at every step", 
     }
   };
   // Too much memory to look for changes in.
-  auto const attempts =
-      support::for_every_step(0, support::stride(443), [](long n) { return play<Warm>(steps(n)); });
+  auto const attempts = support::for_every_step(0, std::max(101L, support::stride(443)),
+                                                [](long n) { return play<Warm>(steps(n)); });
   CHECK(attempts > 1);
 }
 

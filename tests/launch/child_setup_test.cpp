@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <string>
 #include <system_error>
+#include <vector>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
@@ -27,14 +28,14 @@ TEST_CASE("without options nothing is set up", "[child_setup]") {
 TEST_CASE("descriptors keep their places on the way", "[child_setup]") {
   auto const before = support::open_fds();
   {
-    launch::ChildFds fds({mp::Stream::null(), mp::Stream(), mp::Stream::pipe()}, false);
+    launch::ChildFds const fds({mp::Stream::null(), mp::Stream(), mp::Stream::pipe()}, false);
     CHECK(fds.present() == 0b101);
     REQUIRE(fds.numbers().size() == 2);
     std::vector<mp::os::Fd> received;
     for (int const fd : fds.numbers()) received.emplace_back(::dup(fd));
     launch::ChildFds const arrived(fds.present(), std::move(received));
     CHECK(arrived.present() == 0b101);
-    auto const pipes = fds.take_pipes();
+    auto const& pipes = fds.pipes()->ends;
     CHECK(::write(arrived[2].get(), "x", 1) == 1);
     char got = 0;
     CHECK(::read(pipes[2].get(), &got, 1) == 1);

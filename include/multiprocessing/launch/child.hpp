@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -34,10 +35,12 @@ class Child {
     open_locked();
   }
 
-  /// Of a process that another one forked, and reaps, which tells its end through `reports`; end of
-  /// file: it will not any more.
-  Child(pid_t pid, os::Fd pidfd, os::Fd reports)
-      : pid_(pid), pidfd_(std::move(pidfd)), reports_(std::move(reports)), is_own_(false) {}
+  /// Of a process that `reaper` has forked, and reaps; it tells the end through `reports`.
+  Child(pid_t pid, os::Fd pidfd, os::Fd reports, std::shared_ptr<Child> reaper)
+      : pid_(pid),
+        pidfd_(std::move(pidfd)),
+        reports_(std::move(reports)),
+        reaper_(std::move(reaper)) {}
 
   pid_t pid() const noexcept { return pid_; }
   /// Readable once the process has ended. Throws: std::system_error when there is no descriptor
@@ -121,20 +124,24 @@ class Child {
   /// What the process that reaps it has told. Until it has, the child counts as running.
   os::ChildEnd told_end() {
     using State = os::ChildEnd::State;
-    if (reports_ && os::poll_readable(reports_.get(), base::Deadline::after(kNow))) {
+    bool const has_ended = is_readable(pidfd_);
+    bool const is_reaper_gone = reaper_->poll().has_value();  // looked at before its last word
+    if (reports_ && is_readable(reports_)) {
       os::ChildEnd end{};
       auto const room = std::as_writable_bytes(std::span(&end, 1));
       if (os::receive_with_fds(reports_, room).size == sizeof end) return end;
       reports_.reset();
     }
-    if (reports_) return {State::Running, 0, 0};
-    bool const has_ended = os::poll_readable(pidfd_.get(), base::Deadline::after(kNow));
-    return {has_ended ? State::Stolen : State::Running, 0, 0};
+    if (!has_ended || (reports_ && !is_reaper_gone)) return {State::Running, 0, 0};
+    return os::reap_child(pidfd_, pid_);  // it may have become this process's own
+  }
+  static bool is_readable(os::Fd const& fd) {
+    return os::poll_readable(fd.get(), base::Deadline::after(kNow));
   }
 
   std::optional<ExitStatus> poll_locked() {
     if (!status_) {
-      auto const end = is_own_ ? os::reap_child(pidfd_, pid_) : told_end();
+      auto const end = reaper_ == nullptr ? os::reap_child(pidfd_, pid_) : told_end();
       if (end.state != os::ChildEnd::State::Running) settle_locked(end);
     }
     return status_;
@@ -153,7 +160,7 @@ class Child {
   std::optional<ExitStatus> status_;
   os::ChildEnd end_{};  // when there is a status
   os::Fd reports_;
-  bool const is_own_ = true;  // constant
+  std::shared_ptr<Child> const reaper_;  // constant; null: this process reaps it
 };
 
 }  // namespace multiprocessing::launch

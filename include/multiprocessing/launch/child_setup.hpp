@@ -8,18 +8,25 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstddef>
 #include <cstdint>
 #include <cstdlib>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/life_line.hpp>
 #include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/fork_gate.hpp>
+#include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing {
@@ -76,69 +83,93 @@ struct ChildSetup {
 };
 
 /// The descriptors that go with it: the standard streams that are not the parent's, and the life
-/// line. Empty ones count as not there.
+/// line. Empty ones count as not there. Children that are forked meanwhile by other threads give
+/// them up: ends of pipes that they kept would keep their brothers from seeing an end of file.
 class ChildFds {
  public:
   static constexpr std::size_t kCount = 4;
   static constexpr std::size_t kLifeLine = 3;
 
+  /// The parent's ends of the streams' pipes.
+  struct Pipes final : channel::Heirloom {
+    void give_up() noexcept override {
+      for (auto& end : ends) end.reset();
+    }
+    std::array<os::Fd, 3> ends;
+  };
+
   /// Opens what the streams say. Throws: std::system_error.
   ChildFds(std::array<Stream, 3> const& streams, bool dies_with_parent) {
+    bool const has_pipes = std::any_of(streams.begin(), streams.end(), [](Stream const& stream) {
+      return stream.kind() == Stream::Kind::Pipe;
+    });
+    if (has_pipes) {
+      channel::register_heirloom(held_);
+      channel::register_heirloom(pipes_);
+    }
     for (std::size_t stream = 0; stream < streams.size(); ++stream) open(streams[stream], stream);
     if (dies_with_parent) {
-      fds_[kLifeLine] = os::Fd(::fcntl(LifeLine::reader(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-      if (!fds_[kLifeLine]) os::throw_errno("fcntl", "F_DUPFD_CLOEXEC");
+      auto& life_line = held_->fds[kLifeLine];
+      life_line = os::Fd(::fcntl(LifeLine::reader(), F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+      if (!life_line) os::throw_errno("fcntl", "F_DUPFD_CLOEXEC");
     }
   }
   /// As present() and numbers() have told, in another process.
   ChildFds(std::uint32_t present, std::vector<os::Fd> fds) {
     std::size_t next = 0;
     for (std::size_t i = 0; i < kCount && next < fds.size(); ++i) {
-      if ((present >> i & 1) != 0) fds_[i] = std::move(fds[next++]);
+      if ((present >> i & 1) != 0) held_->fds[i] = std::move(fds[next++]);
     }
   }
 
   /// A bit for each that is there.
   std::uint32_t present() const noexcept {
     std::uint32_t bits = 0;
-    for (std::size_t i = 0; i < kCount; ++i) bits |= (fds_[i] ? 1U : 0U) << i;
+    for (std::size_t i = 0; i < kCount; ++i) bits |= (held_->fds[i] ? 1U : 0U) << i;
     return bits;
   }
   std::vector<int> numbers() const {
     std::vector<int> numbers;
-    for (auto const& fd : fds_) {
+    for (auto const& fd : held_->fds) {
       if (fd) numbers.push_back(fd.get());
     }
     return numbers;
   }
-  os::Fd const& operator[](std::size_t i) const noexcept { return fds_[i]; }
+  os::Fd const& operator[](std::size_t i) const noexcept { return held_->fds[i]; }
 
-  /// In a forked child, which has copies of both ends of its pipes.
+  /// In the forked child itself, which has its streams by then.
   void close() noexcept {
-    for (auto& fd : fds_) fd.reset();
-    for (auto& pipe : pipes_) pipe.reset();
+    held_->give_up();
+    pipes_->give_up();
   }
 
-  /// The parent's ends of pipes.
-  std::array<os::Fd, 3> take_pipes() noexcept { return std::move(pipes_); }
+  std::shared_ptr<Pipes> const& pipes() const noexcept { return pipes_; }
 
  private:
+  struct Held final : channel::Heirloom {
+    void give_up() noexcept override {
+      for (auto& fd : fds) fd.reset();
+    }
+    std::array<os::Fd, kCount> fds;
+  };
+
   void open(Stream const& stream, std::size_t number) {
+    auto& fd = held_->fds[number];
     bool const is_input = number == STDIN_FILENO;
     auto const open_file = [&](char const* path) {
       int const flags = is_input ? O_RDONLY : O_WRONLY | O_CREAT | O_TRUNC;
       constexpr mode_t kMode = 0666;
-      fds_[number] = os::above_standard(static_cast<int>(
+      fd = os::above_standard(static_cast<int>(
           os::retry_eintr([&] { return ::open(path, flags | O_CLOEXEC, kMode); })));
-      if (!fds_[number]) os::throw_errno("open", path);
+      if (!fd) os::throw_errno("open", path);
     };
     switch (stream.kind()) {
       case Stream::Kind::Default:
         break;
       case Stream::Kind::Inherit:
         if (!is_input) break;
-        fds_[number] = os::Fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
-        if (!fds_[number]) os::throw_errno("fcntl", "standard input");
+        fd = os::Fd(::fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+        if (!fd) os::throw_errno("fcntl", "standard input");
         break;
       case Stream::Kind::Null:
         open_file("/dev/null");
@@ -147,16 +178,17 @@ class ChildFds {
         open_file(stream.path().c_str());
         break;
       case Stream::Kind::Pipe: {
-        auto line = os::create_life_line();  // a pipe
-        fds_[number] = std::move(is_input ? line.reader : line.writer);
-        pipes_[number] = std::move(is_input ? line.writer : line.reader);
+        std::lock_guard const gate(os::fork_gate());  // no fork comes between
+        auto line = os::create_life_line();           // a pipe
+        fd = std::move(is_input ? line.reader : line.writer);
+        pipes_->ends[number] = std::move(is_input ? line.writer : line.reader);
         break;
       }
     }
   }
 
-  std::array<os::Fd, kCount> fds_;
-  std::array<os::Fd, 3> pipes_;
+  std::shared_ptr<Held> held_ = std::make_shared<Held>();
+  std::shared_ptr<Pipes> pipes_ = std::make_shared<Pipes>();
 };
 
 /// In the child. Throws: std::system_error, which names the call and the value.

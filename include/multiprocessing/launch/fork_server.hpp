@@ -17,10 +17,11 @@
 
 #include <poll.h>
 #include <sys/types.h>
+#include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
@@ -69,18 +70,18 @@ class Server {
   }
 
   void serve() {
-    while (owner_ != nullptr) {
+    while (owner_ != nullptr && (control_ || !children_.empty())) {
       std::vector<pollfd> fds{{control_.get(), POLLIN, 0}, {owner_->get(), POLLIN, 0}};
+      bool all_are_seen = true;
       for (auto const& each : children_) {
         fds.push_back({each.child->sentinel_if_any(), POLLIN, 0});
+        all_are_seen &= fds.back().fd >= 0;
       }
-      bool const all_are_seen =
-          std::all_of(fds.begin(), fds.end(), [](auto& f) { return f.fd >= 0; });
       os::poll_until(fds,
                      all_are_seen ? base::Deadline::never() : base::Deadline::after(kBetweenLooks));
       report_ends();
       if (fds[1].revents != 0) return;
-      if (fds[0].revents != 0 && !take_order()) return;
+      if (fds[0].revents != 0) take_order();
     }
   }
 
@@ -92,13 +93,12 @@ class Server {
     os::Fd socket;
   };
 
-  /// False: the owner is gone.
-  bool take_order() {
+  void take_order() {
     std::byte order{};
     auto message = os::receive_with_fds(control_, std::span(&order, 1));
-    if (message.size == 0) return false;
+    if (message.size == 0) control_.reset();  // no more of them
+    // Without a descriptor to spare there is no socket: that it is closed tells the owner.
     if (message.fds.size() == 1) start(std::move(message.fds[0]));
-    return true;
   }
 
   void start(os::Fd socket) {
@@ -108,6 +108,7 @@ class Server {
       children_.clear();
       control_.reset();
       os::handle_signal_by_default(SIGINT);
+      os::handle_signal_by_default(SIGTERM);
       return live_by_letter(own, owner);
     };
     // Until the letter says who it is.
@@ -122,7 +123,8 @@ class Server {
       started.error = error.code().value();
     }
     int const pidfd = child == nullptr ? -1 : child->sentinel_if_any();
-    tell(socket, started, std::span(&pidfd, pidfd < 0 ? 0 : 1));
+    // This user may not have so many descriptors under way: the pid has to do.
+    if (pidfd < 0 || !tell(socket, started, std::span(&pidfd, 1))) tell(socket, started);
     if (child != nullptr) children_.push_back({std::move(child), std::move(socket)});
   }
 
@@ -135,20 +137,24 @@ class Server {
   }
 
   template <class T>
-  static void tell(os::Fd const& socket, T const& what, std::span<int const> fds = {}) noexcept {
+  static bool tell(os::Fd const& socket, T const& what, std::span<int const> fds = {}) noexcept {
     try {
       os::send_with_fds(socket, std::as_bytes(std::span(&what, 1)), fds);
+      return true;
     } catch (std::exception const&) {  // nobody wants to know any more
+      return false;
     }
   }
 
-  os::Fd control_;
+  os::Fd control_;                       // none: nobody is going to be started
   std::shared_ptr<os::Fd const> owner_;  // null: it has ended
   std::vector<Known> children_;
 };
 
 inline void serve() {
-  os::ignore_signal(SIGINT);  // Ctrl-C is the owner's to answer
+  // What reaches the whole group is the owner's to answer.
+  os::ignore_signal(SIGINT);
+  os::ignore_signal(SIGTERM);
   Server(std::move(os::handoff())).serve();
 }
 
@@ -205,14 +211,16 @@ class ForkServer {
   /// As spawn_child().
   std::unique_ptr<Child> start(Birth const& birth) {
     spawn_detail::require_init();
-    WrittenLetter const letter(birth.who, birth.setup, birth.fds, birth.target);
     // The server that is there may have been killed; several in a row are a reason to give up.
     constexpr int kMostServers = 3;
     for (int attempt = 1;; ++attempt) {
+      // A new one each time: who has the old one may be late.
+      WrittenLetter const letter(birth.who, birth.setup, birth.fds, birth.target);
       std::shared_ptr<Child> server;
       if (auto child = try_start(letter, birth.who.name, server)) return child;
-      server->send(SIGKILL);  // it is about to end, if it has not yet
-      auto const status = server->wait_until(base::Deadline::never());
+      auto const status = server->wait_until(base::Deadline::after(kDyingTakes));
+      if (!status)
+        os::throw_error(EMFILE, "fork server", "it has no descriptor for one more child");
       if (attempt < kMostServers) continue;
       throw ProcessDied("Process.start: the fork server " + status->to_string(), server->pid(),
                         status->exitcode());
@@ -223,8 +231,12 @@ class ForkServer {
   void stop() {
     std::lock_guard const guard(mutex_);
     control_.reset();
-    if (server_ != nullptr) server_->wait_until(base::Deadline::never());
-    server_.reset();
+    if (server_ != nullptr) retired_.push_back(std::move(server_));
+    for (auto const& server : retired_) {
+      server->send(SIGKILL);
+      server->wait_until(base::Deadline::never());
+    }
+    retired_.clear();
   }
 
   /// nullopt: none runs.
@@ -244,36 +256,53 @@ class ForkServer {
     os::Fd fd;
   };
 
-  /// Null when the server ended before the child existed. `server`: the one that was asked.
+  // From the moment that a process's descriptors are closed until it is seen to be dead.
+  static constexpr std::chrono::seconds kDyingTakes{5};
+
+  /// Null when there will be no child. `server`: the one that was asked.
   std::unique_ptr<Child> try_start(WrittenLetter const& letter, std::string const& name,
                                    std::shared_ptr<Child>& server) {
-    os::Fd near;
-    {
-      std::lock_guard const guard(mutex_);
-      if (server_ == nullptr || server_->poll()) bring_up();
-      server = server_;
-      std::lock_guard const gate(os::fork_gate());  // no other child keeps the far end
-      auto pair = os::SocketPair::create();
-      letter.send(pair.near);
-      std::byte const order{};
-      int const far = pair.far.get();
-      try {
-        os::send_with_fds(control_->fd, std::span(&order, 1), std::span(&far, 1));
-      } catch (std::system_error const& error) {
-        if (error.code() != std::errc::broken_pipe && error.code() != std::errc::connection_reset) {
-          throw;
-        }
-        return nullptr;
+    for (;;) {
+      std::shared_ptr<Control> control;
+      {
+        std::lock_guard const guard(mutex_);
+        std::erase_if(retired_, [](auto const& each) { return each->poll().has_value(); });
+        if (server_ == nullptr || server_->poll() || runs_as_ != ids()) bring_up();
+        server = server_;
+        control = control_;
       }
-      near = std::move(pair.near);
+      if (auto near = order(letter, *control)) return await(std::move(*near), letter, name, server);
+      std::array<pollfd, 2> fds{
+          {{control->fd.get(), POLLOUT, 0}, {server->sentinel_if_any(), POLLIN, 0}}};
+      os::poll_until(fds, base::Deadline::never());
+      if (fds[1].revents != 0) return nullptr;
     }
-    return await(std::move(near), name);
   }
+
+  /// The near end of the socket that the child will have; nullopt: the server has to take other
+  /// orders first.
+  static std::optional<os::Fd> order(WrittenLetter const& letter, Control const& control) {
+    std::lock_guard const gate(os::fork_gate());  // no other child keeps the far end
+    auto pair = os::SocketPair::create();
+    letter.send(pair.near);
+    std::byte const order{};
+    int const far = pair.far.get();
+    try {
+      os::send_with_fds(control.fd, std::span(&order, 1), std::span(&far, 1), MSG_DONTWAIT);
+    } catch (std::system_error const& error) {
+      if (error.code().value() == EAGAIN) return std::nullopt;
+      // The server is about to be dead: that the far end is closed says so.
+      if (error.code().value() != EPIPE && error.code().value() != ECONNRESET) throw;
+    }
+    return std::move(pair.near);
+  }
+
+  static std::pair<uid_t, gid_t> ids() noexcept { return {::geteuid(), ::getegid()}; }
 
   /// REQUIRES: mutex_.
   void bring_up() {
     control_.reset();
-    server_.reset();
+    if (server_ != nullptr) retired_.push_back(std::move(server_));
     Identity who;
     who.name = "ForkServer";
     who.parent_pid = os::this_pid();
@@ -282,43 +311,60 @@ class ForkServer {
     control_ = std::make_shared<Control>(std::move(spawned.socket));
     channel::register_heirloom(control_);
     server_ = std::move(spawned.child);
+    runs_as_ = ids();
   }
 
   /// Both the server and the child speak, in whichever order.
-  static std::unique_ptr<Child> await(os::Fd near, std::string const& name) {
+  static std::unique_ptr<Child> await(os::Fd near, WrittenLetter const& letter,
+                                      std::string const& name,
+                                      std::shared_ptr<Child> const& server) {
     using fork_server_detail::Started;
     std::optional<spawn_detail::Report> report;
     std::optional<os::ChildEnd> end;
     pid_t pid = 0;
     os::Fd pidfd;
-    while (!report || pid == 0) {
+    bool is_closed = false;
+    auto const know = [&](pid_t child) {
+      pid = child;
+      if (!pidfd) pidfd = os::try_open_pidfd(pid);
+      if (!pidfd) pidfd = os::try_create_readable();  // it has ended
+    };
+    while (!end && (!report || pid == 0)) {
+      // Nobody may be waited for alone: copies of the far end are in whoever was forked meanwhile.
+      std::array<pollfd, 3> fds{{{is_closed ? -1 : near.get(), POLLIN, 0},
+                                 {pid == 0 ? server->sentinel_if_any() : -1, POLLIN, 0},
+                                 {pidfd.get(), POLLIN, 0}}};
+      if (!is_closed || pid != 0) os::poll_until(fds, base::Deadline::never());
+      if (fds[0].revents == 0) {
+        if (pid != 0) break;  // the child has ended, and said nothing
+        auto const reader = letter.withdraw();
+        if (!reader) return nullptr;
+        know(*reader);
+        continue;
+      }
       std::array<std::byte, sizeof(spawn_detail::Report)> room;
       auto message = os::receive_with_fds(near, room);
       if (message.size == sizeof(Started)) {
         Started started;
         std::memcpy(&started, room.data(), sizeof started);
         if (started.error != 0) os::throw_error(started.error, "fork", "in the fork server");
-        pid = started.pid;
         if (!message.fds.empty()) pidfd = std::move(message.fds[0]);
+        know(started.pid);
       } else if (message.size == sizeof(spawn_detail::Report)) {
         std::memcpy(&report.emplace(), room.data(), sizeof(spawn_detail::Report));
+        if (server->poll()) know(report->pid);
       } else if (message.size == sizeof(os::ChildEnd)) {
         std::memcpy(&end.emplace(), room.data(), sizeof(os::ChildEnd));
-        break;
       } else {
-        break;  // the server is gone, and the child has said what it has to say
+        is_closed = true;
+        if (report) know(report->pid);
       }
     }
-    if (pid == 0 && report) pid = report->pid;
-    if (pid == 0) return nullptr;
-    if (!pidfd) pidfd = os::try_open_pidfd(pid);
-    if (!pidfd) pidfd = os::try_create_readable();  // it has ended
-    auto child = std::make_unique<Child>(pid, std::move(pidfd), std::move(near));
+    auto child = std::make_unique<Child>(pid, std::move(pidfd), std::move(near), server);
     if (end) child->note_end(*end);
-    if (!report) spawn_detail::throw_unready(*child, name, {});
-    if (!report->is_ready) {
-      spawn_detail::throw_unready(*child, name,
-                                  "can not begin: " + std::string(report->text.data()));
+    if (!report || !report->is_ready) {
+      spawn_detail::throw_unready(
+          *child, name, report ? "can not begin: " + std::string(report->text.data()) : "");
     }
     return child;
   }
@@ -332,6 +378,8 @@ class ForkServer {
       std::make_shared<fork_server_detail::ServerTarget<void (*)()>>(&nothing);
   std::shared_ptr<Child> server_;
   std::shared_ptr<Control> control_;
+  std::pair<uid_t, gid_t> runs_as_;
+  std::vector<std::shared_ptr<Child>> retired_;  // until they have been reaped
 };
 
 }  // namespace multiprocessing::launch

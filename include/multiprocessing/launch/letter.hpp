@@ -5,13 +5,17 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
 
+#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/envelope.hpp>
 #include <multiprocessing/launch/child_setup.hpp>
 #include <multiprocessing/launch/identity.hpp>
@@ -19,6 +23,7 @@
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
 #include <multiprocessing/os/fd_message.hpp>
+#include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/parcel.hpp>
@@ -30,6 +35,7 @@ namespace multiprocessing::launch {
 struct LetterPlace {
   shm::Number block = shm::Arena::kNobody;
   std::uint32_t present = 0;
+  std::uint64_t id = 0;  ///< of the block then
   std::uint64_t offset = 0;
   std::uint64_t size = 0;
 };
@@ -44,6 +50,15 @@ struct Letter {
 };
 
 namespace letter_detail {
+/// Who has the letter, in its first bytes: nobody yet, nobody ever, or the process of this pid.
+using Reader = std::atomic<std::uint32_t>;
+inline constexpr std::uint32_t kNobodyYet = 0;
+inline constexpr std::uint32_t kNobodyEver = UINT32_MAX;
+
+inline Reader& reader_at(std::byte* letter) noexcept {
+  return *std::launder(reinterpret_cast<Reader*>(letter));
+}
+
 /// What the letter says before the target.
 struct Head {
   std::string name;
@@ -64,7 +79,7 @@ class WrittenLetter {
   WrittenLetter(Identity const& who, ChildSetup const& setup, ChildFds const& fds,
                 Target const& target)
       : fds_(fds) {
-    wire::Bytes bytes;
+    wire::Bytes bytes(sizeof(letter_detail::Reader));
     wire::Parcel parcel;
     wire::encode(bytes,
                  letter_detail::Head{who.name, who.number, who.daemon, who.parent_pid,
@@ -73,10 +88,19 @@ class WrittenLetter {
     target.save(bytes, parcel);
     block_ = channel::enclose(bytes, parcel);
     size_ = bytes.size();
+    new (block_.lease->data() + block_.offset) letter_detail::Reader(letter_detail::kNobodyYet);
   }
 
   LetterPlace place() const noexcept {
-    return {block_.lease->block(), fds_.present(), block_.offset, size_};
+    return {block_.lease->block(), fds_.present(), block_.lease->id(), block_.offset, size_};
+  }
+  /// Nobody will read it any more; unless somebody has begun to, who is returned.
+  std::optional<pid_t> withdraw() const noexcept {
+    auto reader = letter_detail::kNobodyYet;
+    auto& word = letter_detail::reader_at(block_.lease->data() + block_.offset);
+    if (word.compare_exchange_strong(reader, letter_detail::kNobodyEver)) return std::nullopt;
+    if (reader == letter_detail::kNobodyEver) return std::nullopt;
+    return static_cast<pid_t>(reader);
   }
   void send(os::Fd const& socket) const {
     auto const letter = place();
@@ -89,14 +113,25 @@ class WrittenLetter {
   std::uint64_t size_;
 };
 
-/// REQUIRES: whoever wrote it keeps it. Throws: UnpicklingError, std::bad_alloc, what the functions
-/// of the target's parts throw.
+/// Throws: Error when whoever wrote it has ended, or wants it no more; UnpicklingError,
+/// std::bad_alloc, what the functions of the target's parts throw.
 inline Letter read_letter(LetterPlace const& place) {
   shm::Lease const block(shm::InUse{place.block});
-  if (place.offset > block.size() || place.size > block.size() - place.offset) {
+  // Held now; so it is the letter's block, or has been another's before.
+  if (!shm::Heap::instance().arena().exists(place.id)) {
+    throw Error("the process that started this one has ended");
+  }
+  if (place.offset > block.size() || place.size > block.size() - place.offset ||
+      place.size < sizeof(letter_detail::Reader)) {
     throw UnpicklingError("the letter to a process does not lie in its block");
   }
+  auto nobody = letter_detail::kNobodyYet;
+  auto& reader = letter_detail::reader_at(block.data() + place.offset);
+  if (!reader.compare_exchange_strong(nobody, static_cast<std::uint32_t>(os::this_pid()))) {
+    throw Error("another process does what this one was started for");
+  }
   std::span<std::byte const> bytes(block.data() + place.offset, place.size);
+  bytes = bytes.subspan(sizeof(letter_detail::Reader));
   auto head = wire::decode<letter_detail::Head>(bytes);
   auto who = std::make_shared<Identity>();
   who->name = std::move(head.name);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -38,6 +39,9 @@ class LifeLine {
       if (!registered) os::register_fork_handlers(nullptr, nullptr, &close_in_child);
       registered = true;
       line = os::create_life_line();
+      // Children open it anew, also those that are somebody else by then.
+      constexpr mode_t kForAll = 0444;
+      ::fchmod(line.reader.get(), kForAll);
     }
     return line.reader.get();
   }

@@ -193,16 +193,6 @@ class ProcessRecord {
  private:
   enum class Phase { Initial, Started, Closed, Self };
 
-  /// The parent's ends of standard streams. A child that kept those of another would keep it from
-  /// seeing an end of file.
-  struct Pipes final : channel::Heirloom {
-    explicit Pipes(std::array<os::Fd, 3> fds) : ends(std::move(fds)) {}
-    void give_up() noexcept override {
-      for (auto& end : ends) end.reset();
-    }
-    std::array<os::Fd, 3> ends;
-  };
-
   /// REQUIRES: mutex_.
   template <class Run>
   std::unique_ptr<Child> make_child(Run const& run) {
@@ -210,8 +200,7 @@ class ProcessRecord {
     setup.dies_with_parent |= who_->daemon;
     ChildFds fds(options_.streams, setup.dies_with_parent);
     auto child = make_child(run, setup, fds);
-    pipes_ = std::make_shared<Pipes>(fds.take_pipes());
-    channel::register_heirloom(pipes_);
+    pipes_ = fds.pipes();
     return child;
   }
   template <class Run>
@@ -239,11 +228,11 @@ class ProcessRecord {
   std::unique_ptr<Child> fork_set_up(Run const& run, ChildSetup const& setup, ChildFds& fds) {
     auto socket = os::SocketPair::create();
     auto const body = [&] {
-      channel::keep_only(handed_);
       socket.near.reset();
       if (!become_as_told(socket.far, [&] { apply(setup, fds); })) return 1;
       socket.far.reset();
       fds.close();
+      channel::keep_only(handed_);
       run();
       return 0;
     };
@@ -299,7 +288,7 @@ class ProcessRecord {
   std::atomic<Phase> phase_{Phase::Initial};  // written under mutex_
   std::unique_ptr<Target> target_;            // guarded by mutex_
   std::shared_ptr<Child> child_;              // guarded by mutex_; null before and after
-  std::shared_ptr<Pipes> pipes_;              // guarded by mutex_; null before the start
+  std::shared_ptr<ChildFds::Pipes> pipes_;    // guarded by mutex_; null before the start
 };
 
 /// Says once what a fork of a process with several threads may lead to. For who has locked nothing.

@@ -41,13 +41,14 @@ struct FdMessage {
   static constexpr std::size_t kMostFds = 16;
 
   std::size_t size = 0;
-  std::vector<Fd> fds;  ///< close-on-exec, above the standard streams
+  std::vector<Fd> fds;  ///< close-on-exec, above the standard streams; all that were sent, or none
+  bool is_cut = false;  ///< this process may not have so many
 };
 
 /// Blocks: while the other side's buffer is full. Throws: std::system_error, EPIPE when there is no
 /// other side any more. REQUIRES: at most FdMessage::kMostFds, one byte or more.
 inline void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
-                          std::span<int const> fds = {}) {
+                          std::span<int const> fds = {}, int flags = 0) {
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * FdMessage::kMostFds)> control{};
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
   msghdr message{};
@@ -62,12 +63,14 @@ inline void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
     header->cmsg_len = CMSG_LEN(fds.size_bytes());
     std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
   }
-  auto const sent = retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL); });
+  auto const sent =
+      retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL | flags); });
   if (sent == -1) throw_errno("sendmsg", "to another process");
 }
 
-/// Blocks: until a message comes, or the other side is gone. What does not fit `room` is lost.
-/// Throws: std::system_error, EMFILE when this process may not have so many descriptors.
+/// Blocks: until a message comes, or the other side is gone. What does not fit `room` is lost, and
+/// so are descriptors that this process may not have; see FdMessage::is_cut.
+/// Throws: std::system_error, EAGAIN with MSG_DONTWAIT when there is no message yet.
 inline FdMessage receive_with_fds(Fd const& socket, std::span<std::byte> room, int flags = 0) {
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * FdMessage::kMostFds)> control{};
   iovec part{room.data(), room.size()};
@@ -82,17 +85,24 @@ inline FdMessage receive_with_fds(Fd const& socket, std::span<std::byte> room, i
   if (length == -1) throw_errno("recvmsg", "from another process");
   FdMessage received;
   received.size = static_cast<std::size_t>(length);
+  received.is_cut = (message.msg_flags & MSG_CTRUNC) != 0;
+  std::array<Fd, FdMessage::kMostFds> fds;
+  std::size_t count = 0;
   auto const* const header = CMSG_FIRSTHDR(&message);
   if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-    auto const count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < count; ++i) {
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      received.fds.push_back(above_standard(fd));
-      if (!received.fds.back()) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
+      fds[i] = Fd(fd);
     }
   }
-  if ((message.msg_flags & MSG_CTRUNC) != 0) throw_error(EMFILE, "recvmsg", "descriptors");
+  for (std::size_t i = 0; i < count; ++i) {
+    Fd fd = above_standard(fds[i].release());
+    if (!fd) received.is_cut = true;
+    if (!received.is_cut) received.fds.push_back(std::move(fd));
+  }
+  if (received.is_cut) received.fds.clear();
   return received;
 }
 

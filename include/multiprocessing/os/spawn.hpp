@@ -38,10 +38,11 @@ inline pid_t spawn_program(std::string const& program, std::vector<std::string> 
   base::ScopeGuard const end_attributes([&] { ::posix_spawnattr_destroy(&attributes); });
 
   auto const add = [&](int error) { require(error, "posix_spawn_file_actions", program); };
-  // The same number is a duplicate, too: it stays open in the new program.
-  add(::posix_spawn_file_actions_adddup2(&actions, socket.get(), kHandoffFd));
+  // In this order: the second may take the first one's number.
   Fd const null = open_null();
   if (null) add(::posix_spawn_file_actions_adddup2(&actions, null.get(), STDIN_FILENO));
+  // The same number is a duplicate, too: it stays open in the new program.
+  add(::posix_spawn_file_actions_adddup2(&actions, socket.get(), kHandoffFd));
   add(::posix_spawn_file_actions_addclosefrom_np(&actions, kHandoffFd + 1));
 
   sigset_t none;

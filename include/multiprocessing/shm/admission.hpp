@@ -12,6 +12,7 @@
 #pragma once
 
 #include <array>
+#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -23,6 +24,7 @@
 #include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/fd_queue.hpp>
 #include <multiprocessing/os/handoff.hpp>
+#include <multiprocessing/os/system_call.hpp>
 #include <multiprocessing/shm/arena_layout.hpp>
 #include <multiprocessing/shm/vault.hpp>
 
@@ -56,6 +58,7 @@ struct Admission {
     Message message{};
     auto const room = std::as_writable_bytes(std::span(&message, 1));
     auto received = os::receive_with_fds(os::handoff(), room, MSG_DONTWAIT);
+    if (received.is_cut) os::throw_error(EMFILE, "recvmsg", "the descriptors of the heap");
     if (received.size != sizeof message || message.magic != Message::kMagic ||
         received.fds.size() != kFds) {
       throw Error("the program that started this one has another version of multiprocessing");
