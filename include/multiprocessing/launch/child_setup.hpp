@@ -92,6 +92,12 @@ class ChildFds {
 
   /// The parent's ends of the streams' pipes.
   struct Pipes final : channel::Heirloom {
+    /// While somebody still has it: of what nobody has, a child knows no more that it should give
+    /// it up.
+    void close() noexcept {
+      std::lock_guard const gate(os::fork_gate());
+      give_up();
+    }
     void give_up() noexcept override {
       for (auto& end : ends) end.reset();
     }
@@ -120,6 +126,14 @@ class ChildFds {
     for (std::size_t i = 0; i < kCount && next < fds.size(); ++i) {
       if ((present >> i & 1) != 0) held_->fds[i] = std::move(fds[next++]);
     }
+  }
+
+  ChildFds(ChildFds const&) = delete;
+  ChildFds& operator=(ChildFds const&) = delete;
+  /// As Pipes::close(); the parent's ends stay.
+  ~ChildFds() {
+    std::lock_guard const gate(os::fork_gate());
+    held_->give_up();
   }
 
   /// A bit for each that is there.

@@ -54,6 +54,12 @@ class ProcessRecord {
         handed_(std::move(handed)),
         target_(std::move(target)) {}
 
+  ProcessRecord(ProcessRecord const&) = delete;
+  ProcessRecord& operator=(ProcessRecord const&) = delete;
+  ~ProcessRecord() {
+    if (pipes_ != nullptr) pipes_->close();
+  }
+
   /// The process that asks about itself.
   static std::shared_ptr<ProcessRecord> of_this_process() {
     std::shared_ptr<Identity> const not_owned(std::shared_ptr<void>(), &identity());
@@ -154,6 +160,7 @@ class ProcessRecord {
     phase_ = Phase::Closed;
     done.swap(target_);
     child_.reset();
+    if (pipes_ != nullptr) pipes_->close();
     pipes_.reset();
   }
 
