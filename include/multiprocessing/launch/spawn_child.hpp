@@ -188,7 +188,9 @@ inline std::unique_ptr<Target> begin(os::Fd const& socket,
   auto message = os::receive_with_fds(socket, std::as_writable_bytes(std::span(&place, 1)));
   if (message.size != sizeof place) throw Error("the program that started this one is gone");
   if (message.is_cut) os::throw_error(EMFILE, "recvmsg", "the descriptors of its streams");
-  auto* const letter = new Letter(read_letter(place));  // outlives all static destructors
+  // Outlive all static destructors; a fork server's child has the server's, too.
+  static auto* const letters = new std::vector<Letter>;
+  auto* const letter = &letters->emplace_back(read_letter(place));
   letter->who->parent_pidfd = parent;
   DefaultMethod::instance().force(letter->default_method);
   become(*letter->who);
