@@ -10,24 +10,22 @@
 #include <string>
 #include <vector>
 
+#include <multiprocessing/event.hpp>
 #include <multiprocessing/fd.hpp>
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
+#include "support/start_methods.hpp"
 
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
 namespace call_test {
 
-template <mp::StartMethod method>
-struct By {
-  static mp::CallOptions options() { return {.start_method = method}; }
-};
-using ByFork = By<mp::StartMethod::fork>;
-using BySpawn = By<mp::StartMethod::spawn>;
-using ByForkServer = By<mp::StartMethod::forkserver>;
+using support::ByFork;
+using support::ByForkServer;
+using support::BySpawn;
 
 std::string twice(std::string const& text) { return text + text; }
 void do_nothing() {}
@@ -46,15 +44,15 @@ std::size_t take_memory(std::size_t megabytes) {
 
 TEMPLATE_TEST_CASE("a call returns, or throws, as if it were made here", "[call]", ByFork, BySpawn,
                    ByForkServer) {
-  CHECK(mp::call(TestType::options(), twice, std::string("ab")) == "abab");
-  mp::call(TestType::options(), do_nothing);
+  CHECK(mp::call(TestType::call_options(), twice, std::string("ab")) == "abab");
+  mp::call(TestType::call_options(), do_nothing);
   CHECK(mp::call(
-            TestType::options(), [](int a, int b) { return a + b; }, 2, 3) == 5);
+            TestType::call_options(), [](int a, int b) { return a + b; }, 2, 3) == 5);
   CHECK(mp::call(
-            TestType::options(), [](std::unique_ptr<int> n) { return std::vector(3, *n); },
+            TestType::call_options(), [](std::unique_ptr<int> n) { return std::vector(3, *n); },
             std::make_unique<int>(4)) == std::vector{4, 4, 4});
   try {
-    mp::call(TestType::options(), fail, 7);
+    mp::call(TestType::call_options(), fail, 7);
     FAIL("it returned");
   } catch (std::out_of_range const& error) {
     CHECK(std::string(error.what()) == "no 7");
@@ -66,7 +64,7 @@ TEMPLATE_TEST_CASE("who crashes, exits or is killed in a call is told by how", "
                    BySpawn, ByForkServer) {
   auto const died = [](auto const& f) {
     try {
-      mp::call(TestType::options(), f);
+      mp::call(TestType::call_options(), f);
     } catch (mp::ProcessDied const& error) {
       CHECK_THAT(error.what(), ContainsSubstring("call: Process-"));
       return error.exitcode();
@@ -84,7 +82,7 @@ TEMPLATE_TEST_CASE("who crashes, exits or is killed in a call is told by how", "
 
 TEMPLATE_TEST_CASE("a call has a time, and a process has none after it", "[call]", ByFork, BySpawn,
                    ByForkServer) {
-  auto options = TestType::options();
+  auto options = TestType::call_options();
   options.timeout = 20ms;
   CHECK_THROWS_AS(mp::call(options, sleep_for_ever), mp::TaskTimeout);
   options.timeout = 100s;
@@ -93,11 +91,11 @@ TEMPLATE_TEST_CASE("a call has a time, and a process has none after it", "[call]
 
 TEMPLATE_TEST_CASE("a call ends at its time, whatever its process has started", "[call]", ByFork,
                    BySpawn, ByForkServer) {
-  auto options = TestType::options();
+  auto options = TestType::call_options();
   options.timeout = 50ms;
   support::Pipe alive;
   auto const start_another = [](mp::Fd writer) {
-    mp::Process other([](mp::Fd kept) { kept.get(), sleep_for_ever(); }, std::move(writer));
+    mp::Process other([](mp::Fd const&) { sleep_for_ever(); }, std::move(writer));
     other.start();
     return static_cast<int>(*other.pid());
   };
@@ -107,25 +105,25 @@ TEMPLATE_TEST_CASE("a call ends at its time, whatever its process has started", 
   alive.writer.reset();
   CHECK(alive.drain().empty());
   // Without a time: who is left has the pipe, but the process has ended.
-  CHECK_THROWS_AS(mp::call(TestType::options(),
-                           [] {
-                             auto const pid = ::fork();
-                             if (pid == 0) {
-                               for (int i = 0; i < 100 && ::getppid() != 1; ++i) ::usleep(10'000);
-                               ::_exit(0);
-                             }
-                             ::_exit(3);
-                           }),
-                  mp::ProcessDied);
+  mp::Event go;
+  auto const leave_another = [](mp::Event told) {
+    if (::fork() == 0) {
+      told.wait();
+      ::_exit(0);
+    }
+    ::_exit(3);
+  };
+  CHECK_THROWS_AS(mp::call(TestType::call_options(), leave_another, go), mp::ProcessDied);
+  go.set();
 }
 
 TEMPLATE_TEST_CASE("a call has a limit of memory", "[call]", ByFork, BySpawn, ByForkServer) {
   if (support::kSanitized) return;  // which allocate as they like
-  auto options = TestType::options();
+  auto options = TestType::call_options();
   options.max_memory = 50U << 20;
   CHECK(mp::call(options, take_memory, std::size_t{20}) == 20);
   CHECK_THROWS_AS(mp::call(options, take_memory, std::size_t{200}), mp::MemoryLimitExceeded);
-  CHECK(mp::call(TestType::options(), take_memory, std::size_t{200}) == 200);
+  CHECK(mp::call(TestType::call_options(), take_memory, std::size_t{200}) == 200);
 }
 
 TEST_CASE("calls leave no descriptor and no process", "[call]") {

@@ -36,31 +36,16 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
+#include "support/start_methods.hpp"
 
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
 namespace start_method_test {
 
-template <mp::StartMethod method>
-struct By {
-  static mp::ProcessOptions options() { return {.start_method = method}; }
-  template <class F, class... Args>
-  static mp::Process started(F&& f, Args&&... args) {
-    mp::Process process({.start_method = method}, std::forward<F>(f), std::forward<Args>(args)...);
-    process.start();
-    return process;
-  }
-  template <class F, class... Args>
-  static mp::ExitStatus run(F&& f, Args&&... args) {
-    auto process = started(std::forward<F>(f), std::forward<Args>(args)...);
-    process.join();
-    return process.exit_status().value();
-  }
-};
-using ByFork = By<mp::StartMethod::fork>;
-using BySpawn = By<mp::StartMethod::spawn>;
-using ByForkServer = By<mp::StartMethod::forkserver>;
+using support::ByFork;
+using support::ByForkServer;
+using support::BySpawn;
 
 void launch_server_stopped() { mp::launch::ForkServer::of_this_process().stop(); }
 
@@ -282,6 +267,9 @@ TEMPLATE_TEST_CASE("what its options can not do is told by start", "[start_metho
              ContainsSubstring("open(/nowhere/x)"));
   launch_server_stopped();
   CHECK(support::open_fds() == fds);
+  auto cut_off = TestType::options();
+  cut_off.env = {{std::string("A\0B", 3), "x"}};
+  CHECK_THROWS_AS(mp::Process(cut_off, [] {}), std::invalid_argument);
 }
 
 TEMPLATE_TEST_CASE(

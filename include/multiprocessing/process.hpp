@@ -72,7 +72,22 @@ concept Target = !std::same_as<std::remove_cvref_t<F>, Process> &&
 
 inline void nothing() {}
 
+inline void require_whole(std::string const& text, char const* option) {
+  if (text.find('\0') == std::string::npos) return;
+  throw std::invalid_argument("Process: ." + std::string(option) +
+                              " holds a zero byte, where the system would cut it off");
+}
+
+/// Throws: std::invalid_argument.
 inline launch::ProcessRecord::Options record_options(ProcessOptions options) {
+  require_whole(options.cwd, "cwd");
+  for (auto const& [name, value] : options.env) {
+    require_whole(name, "env");
+    require_whole(value, "env");
+  }
+  require_whole(options.stdin.path(), "stdin");
+  require_whole(options.stdout.path(), "stdout");
+  require_whole(options.stderr.path(), "stderr");
   return {
       .method = options.start_method,
       .setup = {.cpus = std::move(options.cpus),
@@ -92,11 +107,12 @@ inline launch::ProcessRecord::Options record_options(ProcessOptions options) {
 ///
 /// Threads: safe. Processes: all but the name is for the creator only; elsewhere a call throws
 /// std::logic_error. After close() every call but close() and printing throws
-/// std::invalid_argument. Fork: the child is a copy of the parent with the calling thread only;
-/// what other threads had locked stays locked in it. It inherits signal handlers and mask; standard
-/// input is empty. Peer death: the child's death ends every wait for it. A child survives its
-/// parent's. Throws: every call, std::invalid_argument on an object that was moved from. Python:
-/// multiprocessing.Process; differs: name and daemon are set at construction only.
+/// std::invalid_argument. Fork: a forked child is a copy of the parent with the calling thread
+/// only; what other threads had locked stays locked in it. It inherits signal handlers and mask;
+/// another one has none. Peer death: the child's death ends every wait for it. It survives its
+/// parent's, unless it is a daemon or was told not to. Throws: every call, std::invalid_argument on
+/// an object that was moved from. Python: multiprocessing.Process; differs: name and daemon are set
+/// at construction only.
 class Process {
  public:
   /// Will run `f(args...)`, on copies of both that are made now. What f returns is ignored. Where

@@ -119,6 +119,27 @@ class Base {
   std::shared_ptr<channel::QueueEnd> end_;
 };
 
+/// What the two queues with a bound have in common.
+template <class Self, class T>
+class Bounded : public Base<Self, T>, public channel::Puts<Self, T>, public channel::Gets<Self, T> {
+ public:
+  [[nodiscard]] bool full() const noexcept {
+    auto const most = this->port().lane().most_messages();
+    return most != 0 && this->qsize() >= most;
+  }
+
+  /// Nothing can be put any more, by anybody; what is there can be got. Waits end.
+  void shutdown() const noexcept { this->port().shut_down(); }
+  /// The same, and drops what is there.
+  void shutdown(Immediate) const { this->port().shut_down_now(); }
+
+  /// This process neither puts nor gets any more; others may. A second call does nothing.
+  void close() const noexcept { this->port().close(); }
+
+ protected:
+  using Base<Self, T>::Base;
+};
+
 }  // namespace queue_detail
 
 /// A queue, first in, first out. A handle: a copy is the same queue, also in a process that is
@@ -135,31 +156,16 @@ class Base {
 /// Python: multiprocessing.Queue. Differs: shutdown(); no feeder thread, so put() throws what can
 /// not be encoded, and join_thread() has nothing to wait for.
 template <class T>
-class Queue : public queue_detail::Base<Queue<T>, T>,
-              public channel::Puts<Queue<T>, T>,
-              public channel::Gets<Queue<T>, T> {
-  using Base = queue_detail::Base<Queue<T>, T>;
+class Queue : public queue_detail::Bounded<Queue<T>, T> {
+  using Base = queue_detail::Bounded<Queue<T>, T>;
 
  public:
   /// `maxsize`: items that it holds at most; 0: as many as there is memory for.
   /// Throws: std::bad_alloc, std::system_error.
   explicit Queue(std::size_t maxsize = 0) : Base(maxsize) {}
 
-  [[nodiscard]] bool full() const noexcept {
-    auto const most = this->port().lane().most_messages();
-    return most != 0 && this->qsize() >= most;
-  }
-
-  /// Nothing can be put any more, by anybody; what is there can be got. Waits end.
-  void shutdown() const noexcept { this->port().shut_down(); }
-  /// The same, and drops what is there.
-  void shutdown(Immediate) const { this->port().shut_down_now(); }
-
-  /// This process neither puts nor gets any more; others may. A second call does nothing.
-  void close() const noexcept { this->port().close(); }
-
  private:
-  friend Base;
+  friend queue_detail::Base<Queue<T>, T>;
   template <class, class>
   friend class channel::Puts;
   template <class, class>
@@ -174,21 +180,11 @@ class Queue : public queue_detail::Base<Queue<T>, T>,
 /// Peer death: as Queue; join() throws EOFError when nobody is left who could call task_done().
 /// Python: multiprocessing.JoinableQueue
 template <class T>
-class JoinableQueue : public queue_detail::Base<JoinableQueue<T>, T>,
-                      public channel::Puts<JoinableQueue<T>, T>,
-                      public channel::Gets<JoinableQueue<T>, T> {
-  using Base = queue_detail::Base<JoinableQueue<T>, T>;
+class JoinableQueue : public queue_detail::Bounded<JoinableQueue<T>, T> {
+  using Base = queue_detail::Bounded<JoinableQueue<T>, T>;
 
  public:
   explicit JoinableQueue(std::size_t maxsize = 0) : Base(maxsize) {}
-
-  [[nodiscard]] bool full() const noexcept {
-    auto const most = this->port().lane().most_messages();
-    return most != 0 && this->qsize() >= most;
-  }
-  void shutdown() const noexcept { this->port().shut_down(); }
-  void shutdown(Immediate) const { this->port().shut_down_now(); }
-  void close() const noexcept { this->port().close(); }
 
   /// An item that was got has been dealt with. Throws: std::invalid_argument when there were not so
   /// many items.
@@ -207,7 +203,7 @@ class JoinableQueue : public queue_detail::Base<JoinableQueue<T>, T>,
   }
 
  private:
-  friend Base;
+  friend queue_detail::Base<JoinableQueue<T>, T>;
   template <class, class>
   friend class channel::Puts;
   template <class, class>

@@ -9,6 +9,7 @@
 #include <multiprocessing/errors.hpp>
 
 #include "../support/catch.hpp"
+#include "../support/ends.hpp"
 #include "../support/helpers.hpp"
 
 namespace pipe_end_test {
@@ -17,60 +18,45 @@ using multiprocessing::base::Deadline;
 using namespace multiprocessing::channel;
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
-
-namespace {
-
-constexpr Call kCall{"End", "call"};
-
-bool send(PipeEnd& end, Deadline deadline = Deadline::never()) {
-  auto const put = [](Lane& lane, Deadline until) {
-    return lane.put(
-        mp::sync::this_thread_seated(), {}, 0, [](std::byte*) {}, until);
-  };
-  return end.send(kCall, 0, put, deadline);
-}
-Passed receive(PipeEnd& end, Deadline deadline = Deadline::never()) {
-  return end.receive(
-      kCall, [](Incoming const&) { return true; }, deadline);
-}
-
-}  // namespace
+using support::kCall;
+using support::receive_any;
+using support::send_nothing;
 
 TEST_CASE("ends are joined crosswise", "[pipe_end]") {
   auto const [left, right] = make_pipe({});
   CHECK(&left->incoming() == &right->outgoing());
   CHECK(&left->outgoing() == &right->incoming());
-  CHECK(send(*left));
-  CHECK(send(*right));
-  CHECK(receive(*left) == Passed::Done);
-  CHECK(receive(*right) == Passed::Done);
+  CHECK(send_nothing(*left));
+  CHECK(send_nothing(*right));
+  CHECK(receive_any(*left) == Passed::Done);
+  CHECK(receive_any(*right) == Passed::Done);
 }
 
 TEST_CASE("an end does what its direction says", "[pipe_end]") {
   auto const [reader, writer] = make_pipe({.can_send = false, .can_receive = true});
   CHECK_FALSE(reader->direction().can_send);
   CHECK_FALSE(writer->direction().can_receive);
-  CHECK_THROWS_AS(send(*reader), std::system_error);
-  CHECK_THROWS_AS(receive(*writer), std::system_error);
+  CHECK_THROWS_AS(send_nothing(*reader), std::system_error);
+  CHECK_THROWS_AS(receive_any(*writer), std::system_error);
   CHECK_THROWS_AS(writer->poll(kCall, Deadline::after(0s)), std::system_error);
-  CHECK(send(*writer));
+  CHECK(send_nothing(*writer));
   CHECK(reader->poll(kCall, Deadline::after(0s)));
-  CHECK(receive(*reader) == Passed::Done);
+  CHECK(receive_any(*reader) == Passed::Done);
   CHECK_FALSE(reader->poll(kCall, Deadline::after(1ms)));
 }
 
 TEST_CASE("who gave its end up can not use it, and the other one is told", "[pipe_end]") {
   auto const [left, right] = make_pipe({});
-  CHECK(send(*left));
+  CHECK(send_nothing(*left));
   left->give_up();
   left->give_up();
   CHECK(left->is_closed());
-  CHECK_THROWS_AS(send(*left), std::system_error);
-  CHECK(receive(*right) == Passed::Done);
+  CHECK_THROWS_AS(send_nothing(*left), std::system_error);
+  CHECK(receive_any(*right) == Passed::Done);
   CHECK(right->poll(kCall, Deadline::never()));
-  CHECK_THROWS_AS(receive(*right), mp::EOFError);
-  CHECK_THROWS_AS(receive(*right, Deadline::after(0s)), mp::EOFError);
-  CHECK_THROWS_AS(send(*right), mp::BrokenPipeError);
+  CHECK_THROWS_AS(receive_any(*right), mp::EOFError);
+  CHECK_THROWS_AS(receive_any(*right, Deadline::after(0s)), mp::EOFError);
+  CHECK_THROWS_AS(send_nothing(*right), mp::BrokenPipeError);
 }
 
 TEST_CASE("a receiver that sleeps learns that the other end was given up, in another process",
@@ -79,7 +65,7 @@ TEST_CASE("a receiver that sleeps learns that the other end was given up, in ano
   support::RawChild receiver([&, &mine = right, &other = left] {
     other->give_up();  // its copy
     try {
-      static_cast<void>(receive(*mine));
+      static_cast<void>(receive_any(*mine));
     } catch (mp::EOFError const&) {
       return 0;
     }
@@ -93,7 +79,7 @@ TEST_CASE("a receiver that sleeps learns that the other end was given up, in ano
 
 TEST_CASE("giving up ends the waits of this process's other threads", "[pipe_end]") {
   auto const [left, right] = make_pipe({});
-  std::thread waiter([&end = left] { CHECK_THROWS_AS(receive(*end), std::system_error); });
+  std::thread waiter([&end = left] { CHECK_THROWS_AS(receive_any(*end), std::system_error); });
   left->give_up();
   waiter.join();
 }
@@ -102,7 +88,7 @@ TEST_CASE("a wait that only the calling thread could end is refused", "[pipe_end
   auto const [left, right] = make_pipe({});
   support::RawChild child([&, &end = left] {
     try {
-      static_cast<void>(receive(*end));
+      static_cast<void>(receive_any(*end));
     } catch (std::system_error const& error) {
       return error.code() == std::errc::resource_deadlock_would_occur ? 0 : 1;
     }

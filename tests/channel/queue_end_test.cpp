@@ -6,6 +6,7 @@
 #include <multiprocessing/errors.hpp>
 
 #include "../support/catch.hpp"
+#include "../support/ends.hpp"
 #include "../support/helpers.hpp"
 
 namespace queue_end_test {
@@ -14,22 +15,11 @@ using multiprocessing::base::Deadline;
 using namespace multiprocessing::channel;
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
+using support::kCall;
+using support::receive_any;
+using support::send_nothing;
 
 namespace {
-
-constexpr Call kCall{"End", "call"};
-
-bool put(QueueEnd& end, Deadline deadline = Deadline::never()) {
-  auto const attempt = [](Lane& lane, Deadline until) {
-    return lane.put(
-        mp::sync::this_thread_seated(), {}, 0, [](std::byte*) {}, until);
-  };
-  return end.send(kCall, 0, attempt, deadline);
-}
-Passed get(QueueEnd& end, Deadline deadline = Deadline::never()) {
-  return end.receive(
-      kCall, [](Incoming const&) { return true; }, deadline);
-}
 
 QueueEnd make(std::uint64_t most = 0) {
   return QueueEnd(QueueState::make({.messages = most, .chunks = 0, .weight = 0}));
@@ -40,10 +30,10 @@ QueueEnd make(std::uint64_t most = 0) {
 TEST_CASE("what is put at one end of a queue is got at another", "[queue_end]") {
   auto first = make();
   QueueEnd second(first.state());
-  CHECK(put(first));
+  CHECK(send_nothing(first));
   CHECK(second.lane().count() == 1);
-  CHECK(get(second) == Passed::Done);
-  CHECK(get(second, Deadline::after(0s)) == Passed::TimedOut);
+  CHECK(receive_any(second) == Passed::Done);
+  CHECK(receive_any(second, Deadline::after(0s)) == Passed::TimedOut);
 }
 
 TEST_CASE("a wait that nobody could end is over", "[queue_end]") {
@@ -51,14 +41,14 @@ TEST_CASE("a wait that nobody could end is over", "[queue_end]") {
     auto end = make(1);
     int right = 0;
     try {
-      static_cast<void>(get(end));
+      static_cast<void>(receive_any(end));
     } catch (mp::EOFError const&) {
       ++right;
     }
-    right += put(end) ? 1 : 0;
-    right += put(end, Deadline::after(1ms)) ? 0 : 1;
+    right += send_nothing(end) ? 1 : 0;
+    right += send_nothing(end, Deadline::after(1ms)) ? 0 : 1;
     try {
-      put(end);
+      send_nothing(end);
     } catch (mp::BrokenPipeError const&) {
       ++right;
     }
@@ -74,22 +64,22 @@ TEST_CASE("a wait that nobody could end is over", "[queue_end]") {
 
 TEST_CASE("what was shut down gives what it has", "[queue_end]") {
   auto end = make();
-  put(end);
+  send_nothing(end);
   end.shut_down();
-  CHECK_THROWS_AS(put(end), mp::ShutDown);
-  CHECK(get(end) == Passed::Done);
-  CHECK_THROWS_AS(get(end), mp::ShutDown);
+  CHECK_THROWS_AS(send_nothing(end), mp::ShutDown);
+  CHECK(receive_any(end) == Passed::Done);
+  CHECK_THROWS_AS(receive_any(end), mp::ShutDown);
 }
 
 TEST_CASE("what was shut down now gives nothing, and nothing is left to be done", "[queue_end]") {
   auto end = make();
-  put(end);
-  put(end);
+  send_nothing(end);
+  send_nothing(end);
   CHECK_FALSE(end.is_all_done());
   end.shut_down_now();
   CHECK(end.lane().count() == 0);
   CHECK(end.is_all_done());
-  CHECK_THROWS_AS(get(end), mp::ShutDown);
+  CHECK_THROWS_AS(receive_any(end), mp::ShutDown);
   CHECK_FALSE(end.count_done());
 }
 
@@ -99,18 +89,18 @@ TEST_CASE("a closed end is closed, others are not", "[queue_end]") {
   first.close();
   first.close();
   CHECK(first.is_closed());
-  CHECK_THROWS_AS(put(first), std::invalid_argument);
-  CHECK_THROWS_AS(get(first), std::invalid_argument);
-  CHECK(put(second));
-  CHECK(get(second) == Passed::Done);
+  CHECK_THROWS_AS(send_nothing(first), std::invalid_argument);
+  CHECK_THROWS_AS(receive_any(first), std::invalid_argument);
+  CHECK(send_nothing(second));
+  CHECK(receive_any(second) == Passed::Done);
 }
 
 TEST_CASE("join waits until each item was counted", "[queue_end]") {
   auto end = make();
   CHECK(end.join(kCall, Deadline::never()));
   CHECK_FALSE(end.count_done());
-  put(end);
-  put(end);
+  send_nothing(end);
+  send_nothing(end);
   CHECK_FALSE(end.join(kCall, Deadline::after(1ms)));
   CHECK(end.count_done());
   support::RawChild joiner([&] { return end.join(kCall, Deadline::never()) ? 0 : 1; });

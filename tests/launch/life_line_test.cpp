@@ -69,7 +69,7 @@ TEST_CASE("the thread that started them may end", "[life_line]") {
 }
 
 TEST_CASE("who is late is killed at once", "[life_line]") {
-  auto line = mp::os::create_life_line();
+  auto line = mp::os::create_pipe();
   line.writer.reset();
   support::RawChild child([&] { launch::die_with(line.reader.get()); });
   int const status = child.wait();

@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/channel/audience.hpp>
@@ -31,11 +32,6 @@ inline constexpr std::chrono::seconds kInside{1};
 // messages go at once: several times as many a second, the first of them so much later.
 inline constexpr std::uint32_t kStream = 8;  // messages without a wait
 inline constexpr std::chrono::nanoseconds kHeadStart{1500};
-
-inline void give_head_start() noexcept {
-  auto const end = base::Deadline::Clock::now() + kHeadStart;
-  while (base::Deadline::Clock::now() < end) os::relax_processor();
-}
 
 /// Calls `attempt(deadline)`, a Lane's put or get.
 template <class Attempt>
@@ -81,26 +77,41 @@ sync::Waited wait_at(Lane& lane, sync::QuietFlag& flag, Audience const& audience
 
 enum class [[nodiscard]] Passed{Done, Refused, Closed, TimedOut, NobodyThere};
 
+namespace wait_detail {
+/// nullopt: there is neither room nor a message yet.
+constexpr std::optional<Passed> settled(Lane::Outcome outcome) noexcept {
+  switch (outcome) {
+    case Lane::Outcome::Done:
+      return Passed::Done;
+    case Lane::Outcome::Refused:
+      return Passed::Refused;
+    case Lane::Outcome::Closed:
+      return Passed::Closed;
+    case Lane::Outcome::TimedOut:
+      return Passed::TimedOut;
+    default:
+      return std::nullopt;
+  }
+}
+/// Whether the other side of a stream was given one, see kStream.
+inline bool gives_head_start(Pace& pace, base::Deadline deadline) noexcept {
+  if (pace.take_run() < kStream || deadline.passed()) return false;
+  auto const end = base::Deadline::Clock::now() + kHeadStart;
+  while (base::Deadline::Clock::now() < end) os::relax_processor();
+  return true;
+}
+}  // namespace wait_detail
+
 /// Calls `attempt(deadline)`, a Lane's put, until it has found room; for `weight` see has_room().
 /// `is_stopped()`: somebody in this process has asked the wait to end, then Closed.
 template <class Attempt, class IsOver, class IsStopped>
 Passed put_until(Lane& lane, Audience const& readers, std::uint64_t weight, Attempt const& attempt,
                  IsOver const& is_over, IsStopped const& is_stopped, base::Deadline deadline) {
   for (;;) {
-    switch (wait_detail::try_at(attempt, deadline)) {
-      case Lane::Outcome::Done:
-        return Passed::Done;
-      case Lane::Outcome::Closed:
-        return Passed::Closed;
-      case Lane::Outcome::TimedOut:
-        return Passed::TimedOut;
-      default:
-        break;
+    if (auto const passed = wait_detail::settled(wait_detail::try_at(attempt, deadline))) {
+      return *passed;
     }
-    if (lane.put_pace().take_run() >= wait_detail::kStream && !deadline.passed()) {
-      wait_detail::give_head_start();
-      continue;
-    }
+    if (wait_detail::gives_head_start(lane.put_pace(), deadline)) continue;
     auto const is_ready = [&] { return lane.has_room(weight) || lane.is_closed() || is_stopped(); };
     switch (wait_at(lane, lane.room(), readers, is_ready, is_over, deadline)) {
       case sync::Waited::TimedOut:
@@ -121,23 +132,11 @@ Passed get_until(Lane& lane, Audience const& writers, Take const& take, IsOver c
   auto const& me = sync::this_thread_seated();
   auto const attempt = [&](base::Deadline until) { return lane.get(me, take, until); };
   for (bool is_last = false;;) {
-    switch (wait_detail::try_at(attempt, deadline)) {
-      case Lane::Outcome::Done:
-        return Passed::Done;
-      case Lane::Outcome::Refused:
-        return Passed::Refused;
-      case Lane::Outcome::Closed:
-        return Passed::Closed;
-      case Lane::Outcome::TimedOut:
-        return Passed::TimedOut;
-      default:
-        break;
+    if (auto const passed = wait_detail::settled(wait_detail::try_at(attempt, deadline))) {
+      return *passed;
     }
     if (is_last) return Passed::NobodyThere;
-    if (lane.get_pace().take_run() >= wait_detail::kStream && !deadline.passed()) {
-      wait_detail::give_head_start();
-      continue;
-    }
+    if (wait_detail::gives_head_start(lane.get_pace(), deadline)) continue;
     auto const is_ready = [&] { return lane.has_message(me) || lane.is_closed() || is_stopped(); };
     switch (wait_at(lane, lane.items(), writers, is_ready, is_over, deadline)) {
       case sync::Waited::TimedOut:

@@ -193,9 +193,9 @@ class ChildFds {
         break;
       case Stream::Kind::Pipe: {
         std::lock_guard const gate(os::fork_gate());  // no fork comes between
-        auto line = os::create_life_line();           // a pipe
-        fd = std::move(is_input ? line.reader : line.writer);
-        pipes_->ends[number] = std::move(is_input ? line.writer : line.reader);
+        auto pipe = os::create_pipe();
+        fd = std::move(is_input ? pipe.reader : pipe.writer);
+        pipes_->ends[number] = std::move(is_input ? pipe.writer : pipe.reader);
         break;
       }
     }

@@ -138,12 +138,7 @@ class Server {
 
   template <class T>
   static bool tell(os::Fd const& socket, T const& what, std::span<int const> fds = {}) noexcept {
-    try {
-      os::send_with_fds(socket, std::as_bytes(std::span(&what, 1)), fds);
-      return true;
-    } catch (std::exception const&) {  // nobody wants to know any more
-      return false;
-    }
+    return os::try_send_with_fds(socket, std::as_bytes(std::span(&what, 1)), fds) == 0;
   }
 
   os::Fd control_;                       // none: nobody is going to be started
@@ -287,12 +282,12 @@ class ForkServer {
     letter.send(pair.near);
     std::byte const order{};
     int const far = pair.far.get();
-    try {
-      os::send_with_fds(control.fd, std::span(&order, 1), std::span(&far, 1), MSG_DONTWAIT);
-    } catch (std::system_error const& error) {
-      if (error.code().value() == EAGAIN) return std::nullopt;
-      // The server is about to be dead: that the far end is closed says so.
-      if (error.code().value() != EPIPE && error.code().value() != ECONNRESET) throw;
+    int const error =
+        os::try_send_with_fds(control.fd, std::span(&order, 1), std::span(&far, 1), MSG_DONTWAIT);
+    if (error == EAGAIN) return std::nullopt;
+    // The server is about to be dead: that the far end is closed says so.
+    if (error != 0 && error != EPIPE && error != ECONNRESET) {
+      os::throw_error(error, "sendmsg", "to the fork server");
     }
     return std::move(pair.near);
   }

@@ -38,7 +38,7 @@ class LifeLine {
       static bool registered = false;  // guarded by the fork gate
       if (!registered) os::register_fork_handlers(nullptr, nullptr, &close_in_child);
       registered = true;
-      line = os::create_life_line();
+      line = os::create_pipe();
       // Children open it anew, also those that are somebody else by then.
       constexpr mode_t kForAll = 0444;
       ::fchmod(line.reader.get(), kForAll);
@@ -47,8 +47,8 @@ class LifeLine {
   }
 
  private:
-  static os::LifeLine& instance() {
-    static auto* const line = new os::LifeLine;  // outlives all static destructors
+  static os::Pipe& instance() {
+    static auto* const line = new os::Pipe;  // outlives all static destructors
     return *line;
   }
   /// The reading end stays for who was handed it, until that has a description of its own.

@@ -162,7 +162,7 @@ struct NurseryHandle {
 template <class Body>
 NurseryHandle start_nursery(std::shared_ptr<Identity> who, std::size_t children, Body body) {
   os::Fd wake = os::create_eventfd();
-  os::LifeLine life = os::create_life_line();
+  os::Pipe life = os::create_pipe();
   pid_t const owner = os::this_pid();
   auto const nursery_main = [&] {
     channel::keep_only({});

@@ -203,10 +203,8 @@ inline std::unique_ptr<Target> begin(os::Fd const& socket,
 inline void report(os::Fd const& socket, bool is_ready, std::string const& text = {}) noexcept {
   Report report{os::this_pid(), is_ready, {}};
   text.copy(report.text.data(), report.text.size() - 1);
-  try {
-    os::send_with_fds(socket, std::as_bytes(std::span(&report, 1)));
-  } catch (std::exception const&) {  // the parent is gone
-  }
+  static_cast<void>(  // the parent may be gone
+      os::try_send_with_fds(socket, std::as_bytes(std::span(&report, 1))));
 }
 
 }  // namespace spawn_detail

@@ -24,10 +24,10 @@ struct SocketPair {
   Fd near;
   Fd far;
 
-  /// Throws: std::system_error.
-  static SocketPair create() {
+  /// `flags`: SOCK_NONBLOCK. Throws: std::system_error.
+  static SocketPair create(int flags = 0) {
     int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1) {
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0, ends) == -1) {
       throw_errno("socketpair");
     }
     SocketPair pair{above_standard(ends[0]), above_standard(ends[1])};
@@ -45,10 +45,11 @@ struct FdMessage {
   bool is_cut = false;  ///< this process may not have so many
 };
 
-/// Blocks: while the other side's buffer is full. Throws: std::system_error, EPIPE when there is no
-/// other side any more. REQUIRES: at most FdMessage::kMostFds, one byte or more.
-inline void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
-                          std::span<int const> fds = {}, int flags = 0) {
+/// Blocks: while the other side's buffer is full, unless the socket or the flags say that it does
+/// not. 0, or why it was not sent: EPIPE when there is no other side any more.
+/// REQUIRES: at most FdMessage::kMostFds, one byte or more.
+inline int try_send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
+                             std::span<int const> fds = {}, int flags = 0) noexcept {
   alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * FdMessage::kMostFds)> control{};
   iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
   msghdr message{};
@@ -65,7 +66,13 @@ inline void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
   }
   auto const sent =
       retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL | flags); });
-  if (sent == -1) throw_errno("sendmsg", "to another process");
+  return sent == -1 ? errno : 0;
+}
+/// The same. Throws: std::system_error.
+inline void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
+                          std::span<int const> fds = {}, int flags = 0) {
+  int const error = try_send_with_fds(socket, bytes, fds, flags);
+  if (error != 0) throw_error(error, "sendmsg", "to another process");
 }
 
 /// Blocks: until a message comes, or the other side is gone. What does not fit `room` is lost, and

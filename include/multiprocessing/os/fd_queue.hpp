@@ -5,15 +5,15 @@
 
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 
 #include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <span>
 #include <utility>
 
 #include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
@@ -24,13 +24,9 @@ class FdQueue {
  public:
   /// Throws: std::system_error.
   FdQueue() {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) == -1) {
-      throw_errno("socketpair");
-    }
-    in_ = above_standard(ends[0]);
-    out_ = above_standard(ends[1]);
-    if (!in_ || !out_) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
+    auto pair = SocketPair::create(SOCK_NONBLOCK);
+    in_ = std::move(pair.near);
+    out_ = std::move(pair.far);
     // As much as the machine allows: the room for descriptors follows from it.
     constexpr int kRoom = 1 << 20;
     ::setsockopt(in_.get(), SOL_SOCKET, SO_SNDBUF, &kRoom, sizeof kRoom);
@@ -45,18 +41,10 @@ class FdQueue {
   /// Appends a duplicate of `fd`. False: there is no room.
   /// Throws: std::system_error, ETOOMANYREFS when this user has as many under way as it may.
   bool push(std::uint64_t number, int fd) {
-    Control control;
-    iovec part{&number, sizeof number};
-    auto message = message_of(part, &control);
-    auto* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(sizeof fd);
-    std::memcpy(CMSG_DATA(header), &fd, sizeof fd);
-    auto const sent = retry_eintr([&] { return ::sendmsg(in_.get(), &message, MSG_NOSIGNAL); });
-    if (sent != -1) return true;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return false;
-    throw_errno("sendmsg", "a descriptor");
+    int const error =
+        try_send_with_fds(in_, std::as_bytes(std::span(&number, 1)), std::span(&fd, 1));
+    if (error != 0 && error != EAGAIN) throw_error(error, "sendmsg", "a descriptor");
+    return error == 0;
   }
 
   std::size_t size() const {
@@ -69,45 +57,23 @@ class FdQueue {
   /// REQUIRES, here and below: there is one. Throws: std::system_error.
   std::uint64_t number_at(std::size_t index) const {
     look_at(index);
-    return receive(MSG_PEEK, nullptr);
+    return receive(MSG_PEEK);
   }
 
   /// A duplicate of the one at `index`, which stays there, also when this process may not have one
   /// more: then it throws.
   Fd fd_at(std::size_t index) const {
     look_at(index);
-    Control control;
-    receive(MSG_PEEK | MSG_CMSG_CLOEXEC, &control);
-    int fd = -1;
-    if (control.header.cmsg_type == SCM_RIGHTS && control.header.cmsg_len == CMSG_LEN(sizeof fd)) {
-      std::memcpy(&fd, CMSG_DATA(&control.header), sizeof fd);
-    }
-    Fd owned = above_standard(fd);
-    if (!owned) throw_error(EMFILE, "recvmsg", "a descriptor");
-    return owned;
+    std::uint64_t number = 0;
+    auto message = receive_with_fds(out_, std::as_writable_bytes(std::span(&number, 1)), MSG_PEEK);
+    if (message.fds.size() != 1) throw_error(EMFILE, "recvmsg", "a descriptor");
+    return std::move(message.fds[0]);
   }
 
   /// Closes the oldest; this process never has it.
-  void pop() { receive(0, nullptr); }
+  void pop() { receive(0); }
 
  private:
-  union Control {
-    Control() : bytes{} {}
-    std::byte bytes[CMSG_SPACE(sizeof(int))];
-    cmsghdr header;
-  };
-
-  static msghdr message_of(iovec& part, Control* control) noexcept {
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    if (control != nullptr) {
-      message.msg_control = control;
-      message.msg_controllen = sizeof *control;
-    }
-    return message;
-  }
-
   /// Where the next look is. Of the socket, so others may have left another place.
   void look_at(std::size_t index) const {
     int const offset = static_cast<int>(index * sizeof(std::uint64_t));
@@ -116,12 +82,12 @@ class FdQueue {
     }
   }
 
-  std::uint64_t receive(int flags, Control* control) const {
+  /// The bytes alone: the descriptor stays, or is closed.
+  std::uint64_t receive(int flags) const {
     std::uint64_t number = 0;
-    iovec part{&number, sizeof number};
-    auto message = message_of(part, control);
-    auto const length = retry_eintr([&] { return ::recvmsg(out_.get(), &message, flags); });
-    if (length != sizeof number) throw_errno("recvmsg", "a descriptor");
+    auto const length =
+        retry_eintr([&] { return ::recv(out_.get(), &number, sizeof number, flags); });
+    if (length != sizeof number) throw_errno("recv", "a descriptor");
     return number;
   }
 

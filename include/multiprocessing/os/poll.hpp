@@ -46,19 +46,19 @@ inline Fd try_create_readable() noexcept {
   return above_standard(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
-/// A pipe whose reading end tells, by end of file, that no process has the writing end any more.
-struct LifeLine {
+/// Its reading end tells, by end of file, that no process has the writing end any more.
+struct Pipe {
   Fd reader;
   Fd writer;
 };
 
 /// Throws: std::system_error.
-inline LifeLine create_life_line() {
+inline Pipe create_pipe() {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC) == -1) throw_errno("pipe2");
-  LifeLine line{above_standard(fds[0]), above_standard(fds[1])};
-  if (!line.reader || !line.writer) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
-  return line;
+  Pipe pipe{above_standard(fds[0]), above_standard(fds[1])};
+  if (!pipe.reader || !pipe.writer) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
+  return pipe;
 }
 
 /// Makes the eventfd readable. A full counter is readable already, so no failure matters.
