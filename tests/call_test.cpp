@@ -126,6 +126,12 @@ TEMPLATE_TEST_CASE("a call has a limit of memory", "[call]", ByFork, BySpawn, By
   CHECK(mp::call(TestType::call_options(), take_memory, std::size_t{200}) == 200);
 }
 
+TEST_CASE("a function that is a null pointer is refused", "[call]") {
+  int (*none)() = nullptr;
+  CHECK_THROWS_AS(mp::call(none), std::invalid_argument);
+  CHECK_THROWS_AS(mp::Process(none), std::invalid_argument);
+}
+
 TEST_CASE("calls leave no descriptor and no process", "[call]") {
   mp::call(do_nothing);
   auto const before = support::open_fds();

@@ -114,6 +114,7 @@ auto call(CallOptions options, F&& f, Args&&... args) {
                 "multiprocessing: what is returned from another process has to be a value");
   using R = std::conditional_t<std::is_void_v<Result>, std::monostate, Result>;
   wire::require_picklable<R>();
+  process_detail::require_callable<std::decay_t<F>>("call", f);
   auto [receiver, sender] = Pipe<call_detail::Outcome<R>>(one_way);
   Process process({.start_method = options.start_method},
                   &call_detail::run<R, std::decay_t<F>, std::decay_t<Args>...>, std::move(sender),

@@ -108,8 +108,7 @@ class Receiver : public channel_detail::Half<Receiver<T>>, public channel::Gets<
  public:
   /// Whether a get would not block: there is an item, or the end of file.
   [[nodiscard]] bool poll() const {
-    return this->port("poll").poll(this->call("poll"),
-                                   base::Deadline::after(std::chrono::seconds(0)));
+    return this->port("poll").poll(this->call("poll"), base::Deadline::now());
   }
   /// A descriptor for poll and epoll: readable when there is an item, or the end of file. It is
   /// told once, so then try_get() until there is nothing; which arms it again. Good until close().

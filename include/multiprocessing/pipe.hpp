@@ -130,7 +130,7 @@ class Connection {
   template <class T = Sent>
   requires pipe_detail::SentAs<T, Sent>
   [[nodiscard]] bool try_send(T const& value) const {
-    return send_by(channel::Call{"Connection", "try_send"}, value, now());
+    return send_by(channel::Call{"Connection", "try_send"}, value, base::Deadline::now());
   }
 
   /// Blocks: until a message is there. Throws: EOFError when the other end is gone and all is read;
@@ -154,7 +154,7 @@ class Connection {
   }
   /// Blocks: no. nullopt: there is no message.
   [[nodiscard]] std::optional<Received> try_recv() const requires(kReceives && !kReceivesAny) {
-    return recv_by<Received>(channel::Call{"Connection", "try_recv"}, now());
+    return recv_by<Received>(channel::Call{"Connection", "try_recv"}, base::Deadline::now());
   }
 
   /// Of an untyped pipe. Throws: TypeError when the message holds another type; it is lost then.
@@ -169,14 +169,14 @@ class Connection {
   }
   template <class T>
   [[nodiscard]] std::optional<T> try_recv() const requires kReceivesAny {
-    return recv_by<T>(channel::Call{"Connection", "try_recv"}, now());
+    return recv_by<T>(channel::Call{"Connection", "try_recv"}, base::Deadline::now());
   }
 
   /// Whether a receive would not block: there is a message, or the end of file. Blocks: no, or at
   /// most for `timeout`.
   [[nodiscard]] bool poll() const requires kReceives {
     return end(channel::Call{"Connection", "poll"})
-        .poll(channel::Call{"Connection", "poll"}, now());
+        .poll(channel::Call{"Connection", "poll"}, base::Deadline::now());
   }
   template <class Rep, class Period>
   [[nodiscard]] bool poll(std::chrono::duration<Rep, Period> timeout) const requires kReceives {
@@ -288,8 +288,6 @@ class Connection {
   static constexpr channel::Content kBytes{.is_bytes = true};
 
   explicit Connection(std::shared_ptr<channel::PipeEnd> end) : end_(std::move(end)) {}
-
-  static base::Deadline now() { return base::Deadline::after(std::chrono::seconds(0)); }
 
   channel::PipeEnd& end(channel::Call call) const {
     if (end_ == nullptr) {

@@ -72,6 +72,16 @@ concept Target = !std::same_as<std::remove_cvref_t<F>, Process> &&
 
 inline void nothing() {}
 
+/// Throws: std::invalid_argument.
+template <class F>
+void require_callable(char const* call, F const& f) {
+  if constexpr (std::is_pointer_v<F> || std::is_member_pointer_v<F>) {
+    if (f == nullptr) {
+      throw std::invalid_argument(std::string(call) + ": the function is a null pointer");
+    }
+  }
+}
+
 inline void require_whole(std::string const& text, char const* option) {
   if (text.find('\0') == std::string::npos) return;
   throw std::invalid_argument("Process: ." + std::string(option) +
@@ -128,6 +138,7 @@ class Process {
     static_assert(std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>,
                   "multiprocessing: the function can not be called with these arguments (they are "
                   "copied for the child: to take one by reference is not to share it)");
+    process_detail::require_callable<std::decay_t<F>>("Process", f);
     auto who = launch::new_child_identity();
     if (!options.name.empty()) who->name = std::move(options.name);
     who->daemon = options.daemon.value_or(who->daemon);
@@ -274,7 +285,7 @@ class ParentProcess {
   std::string const& name() const noexcept { return who_->parent_name; }
 
   /// Started, and not ended yet.
-  bool is_alive() const { return !join_until(base::Deadline::after(std::chrono::seconds(0))); }
+  bool is_alive() const { return !join_until(base::Deadline::now()); }
 
   /// Blocks: until the parent has ended.
   void join() const { static_cast<void>(join_until(base::Deadline::never())); }

@@ -67,7 +67,7 @@ class SocketConnection {
   }
   template <class T>
   [[nodiscard]] std::optional<T> try_recv() const {
-    return recv_by<T>(base::Deadline::after(std::chrono::seconds(0)));
+    return recv_by<T>(base::Deadline::now());
   }
 
   /// Blocks, throws: as send().
@@ -94,9 +94,7 @@ class SocketConnection {
 
   /// Whether there is something to receive, at least the beginning of a message, or the end of
   /// file. Blocks: no, or at most for `timeout`.
-  [[nodiscard]] bool poll() const {
-    return stream_->poll(base::Deadline::after(std::chrono::seconds(0)));
-  }
+  [[nodiscard]] bool poll() const { return stream_->poll(base::Deadline::now()); }
   template <class Rep, class Period>
   [[nodiscard]] bool poll(std::chrono::duration<Rep, Period> timeout) const {
     return stream_->poll(base::Deadline::after(timeout));

@@ -15,6 +15,9 @@ class Deadline {
   /// A wait with this deadline ends only when what it waits for happened, or can not happen.
   static constexpr Deadline never() noexcept { return Deadline(Clock::time_point::max()); }
 
+  /// For who does not wait.
+  static Deadline now() { return Deadline(Clock::now()); }
+
   /// Times before the clock's beginning have passed as well.
   static constexpr Deadline at(Clock::time_point when) noexcept {
     return Deadline(when < Clock::time_point() ? Clock::time_point() : when);

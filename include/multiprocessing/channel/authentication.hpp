@@ -131,7 +131,7 @@ class Handshake {
   /// then the connection is of no use any more. EOFError when it hangs up. std::system_error.
   bool advance() {
     try {
-      while (auto const message = stream_->receive_any(base::Deadline::after(kNow), kMostBytes)) {
+      while (auto const message = stream_->receive_any(base::Deadline::now(), kMostBytes)) {
         if (take(*message)) return true;
       }
       return false;
@@ -158,8 +158,6 @@ class Handshake {
 
   // Types of the messages. The first is the version of all this.
   enum class Step : std::uint64_t { Challenge = 0x6d702d617574'01, Answer, Refusal };
-
-  static constexpr std::chrono::seconds kNow{0};
 
   bool take(Message const& message) {
     auto const step = static_cast<Step>(message.type);
@@ -207,7 +205,7 @@ class Handshake {
   void send(Step step, std::span<std::byte const> bytes) {
     try {
       stream_->send(Kind::Handshake, static_cast<std::uint64_t>(step), bytes,
-                    base::Deadline::after(kNow));
+                    base::Deadline::now());
     } catch (TimeoutError const&) {
       throw AuthenticationError("the other side does not receive");
     } catch (BrokenPipeError const&) {

@@ -15,9 +15,7 @@
 
 namespace multiprocessing::channel {
 
-namespace spelling_detail {
-inline base::Deadline now() { return base::Deadline::after(std::chrono::seconds(0)); }
-}  // namespace spelling_detail
+namespace spelling_detail {}  // namespace spelling_detail
 
 /// REQUIRES: Self has `bool put_by(char const* verb, T const&, Deadline) const`, which is false
 /// when the deadline has passed, and `Call call(verb)`. All throw what Self says; PicklingError,
@@ -37,11 +35,11 @@ class Puts {
   }
   /// Throws: Full.
   void put_nowait(T const& item) const {
-    if (!self().put_by("put_nowait", item, spelling_detail::now())) throw_full("put_nowait");
+    if (!self().put_by("put_nowait", item, base::Deadline::now())) throw_full("put_nowait");
   }
   /// Whether there was room.
   [[nodiscard]] bool try_put(T const& item) const {
-    return self().put_by("try_put", item, spelling_detail::now());
+    return self().put_by("try_put", item, base::Deadline::now());
   }
   /// Whether there was room within `timeout`.
   template <class Rep, class Period>
@@ -77,11 +75,11 @@ class Gets {
   }
   /// Throws: Empty.
   T get_nowait() const {
-    return or_empty("get_nowait", self().get_by("get_nowait", spelling_detail::now()));
+    return or_empty("get_nowait", self().get_by("get_nowait", base::Deadline::now()));
   }
   /// nullopt: there was none.
   [[nodiscard]] std::optional<T> try_get() const {
-    return self().get_by("try_get", spelling_detail::now());
+    return self().get_by("try_get", base::Deadline::now());
   }
   /// nullopt: none came within `timeout`.
   template <class Rep, class Period>

@@ -99,7 +99,6 @@ class Child {
   // For what no descriptor tells: the end of a process when there is no descriptor left, and when a
   // tracer lets a dead one go.
   static constexpr std::chrono::milliseconds kBetweenLooks{1};
-  static constexpr std::chrono::seconds kNow{0};
 
   /// -1, which poll skips: there is none.
   int reports_fd() noexcept {
@@ -124,9 +123,9 @@ class Child {
   /// What the process that reaps it has told. Until it has, the child counts as running.
   os::ChildEnd told_end() {
     using State = os::ChildEnd::State;
-    bool const has_ended = is_readable(pidfd_);
+    bool const has_ended = os::is_readable(pidfd_);
     bool const is_reaper_gone = reaper_->poll().has_value();  // looked at before its last word
-    if (reports_ && is_readable(reports_)) {
+    if (reports_ && os::is_readable(reports_)) {
       os::ChildEnd end{};
       auto const room = std::as_writable_bytes(std::span(&end, 1));
       if (os::receive_with_fds(reports_, room).size == sizeof end) return end;
@@ -135,10 +134,6 @@ class Child {
     if (!has_ended || (reports_ && !is_reaper_gone)) return {State::Running, 0, 0};
     return os::reap_child(pidfd_, pid_);  // it may have become this process's own
   }
-  static bool is_readable(os::Fd const& fd) {
-    return os::poll_readable(fd.get(), base::Deadline::after(kNow));
-  }
-
   std::optional<ExitStatus> poll_locked() {
     if (!status_) {
       auto const end = reaper_ == nullptr ? os::reap_child(pidfd_, pid_) : told_end();

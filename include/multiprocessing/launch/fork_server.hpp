@@ -330,7 +330,9 @@ class ForkServer {
                                  {pid == 0 ? server->sentinel_if_any() : -1, POLLIN, 0},
                                  {pidfd.get(), POLLIN, 0}}};
       if (!is_closed || pid != 0) os::poll_until(fds, base::Deadline::never());
-      if (fds[0].revents == 0) {
+      // Looked at again: what it said may have come between the looks at both.
+      bool const is_message = !is_closed && os::is_readable(near);
+      if (!is_message) {
         if (pid != 0) break;  // the child has ended, and said nothing
         auto const reader = letter.withdraw();
         if (!reader) return nullptr;

@@ -70,8 +70,7 @@ inline void die_with(int reader) {
   set(F_SETOWN, os::this_pid());
   set(F_SETSIG, SIGKILL);
   set(F_SETFL, O_ASYNC | O_NONBLOCK);
-  bool const is_late =
-      os::poll_readable(own->get(), base::Deadline::after(std::chrono::seconds(0)));
+  bool const is_late = os::is_readable(*own);
   if (is_late) os::raise_kill();
 }
 

@@ -108,8 +108,8 @@ inline std::vector<std::string> environment() {
 [[noreturn]] inline void throw_unready(Child& child, std::string const& name, std::string why) {
   auto const status = child.wait_until(base::Deadline::never());
   if (why.empty()) {
-    why = status->to_string() +
-          " before it had begun (does its main() call multiprocessing::init(argc, argv) first?)";
+    why = status->to_string() + " before it had begun";
+    if (status->exited()) why += " (does its main() call multiprocessing::init(argc, argv) first?)";
   }
   throw ProcessDied("Process.start: " + name + " " + why, child.pid(), status->exitcode());
 }
@@ -123,7 +123,9 @@ inline void await_ready(Child& child, os::Fd const& socket, std::string const& n
   os::poll_until(fds, base::Deadline::never());
   spawn_detail::Report report;
   auto const room = std::as_writable_bytes(std::span(&report, 1));
-  auto const message = fds[0].revents != 0 ? os::receive_with_fds(socket, room) : os::FdMessage{};
+  // Looked at again: what it said may have come between the looks at both.
+  auto const message =
+      os::is_readable(socket) ? os::receive_with_fds(socket, room) : os::FdMessage{};
   if (message.size == sizeof report && report.is_ready) return;
   spawn_detail::throw_unready(
       child, name,

@@ -34,6 +34,8 @@ inline bool poll_readable(int fd, base::Deadline deadline) {
   return poll_until({&entry, 1}, deadline) > 0;
 }
 
+inline bool is_readable(Fd const& fd) { return poll_readable(fd.get(), base::Deadline::now()); }
+
 /// A counter that is readable while it is not zero.
 inline Fd create_eventfd() {
   Fd fd = above_standard(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
