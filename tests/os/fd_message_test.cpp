@@ -59,6 +59,16 @@ TEST_CASE("a side that is gone ends it", "[fd_message]") {
   CHECK_THROWS_AS(os::send_with_fds(pair.far, kText), std::system_error);
 }
 
+TEST_CASE("what a side has sent arrives, though it read nothing and is gone", "[fd_message]") {
+  auto pair = os::SocketPair::create();
+  os::send_with_fds(pair.near, kText);
+  os::send_with_fds(pair.far, std::span(kText).first(2));
+  pair.far.reset();
+  std::array<std::byte, 8> room{};
+  CHECK(os::receive_with_fds(pair.near, room).size == 2);
+  CHECK(os::receive_with_fds(pair.near, room).size == 0);
+}
+
 TEST_CASE("a process that may not have so many descriptors has the bytes, and none of them",
           "[fd_message]") {
   auto const pair = os::SocketPair::create();

@@ -86,8 +86,12 @@ inline FdMessage receive_with_fds(Fd const& socket, std::span<std::byte> room, i
   message.msg_iovlen = 1;
   message.msg_control = control.data();
   message.msg_controllen = control.size();
-  auto const length =
-      retry_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags); });
+  auto const receive = [&] {
+    return retry_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags); });
+  };
+  auto length = receive();
+  // The other side has left something unread. That is told first, and once; what it sent is there.
+  if (length == -1 && errno == ECONNRESET) length = receive();
   if (length == -1 && errno == ECONNRESET) return {};
   if (length == -1) throw_errno("recvmsg", "from another process");
   FdMessage received;
