@@ -7,11 +7,9 @@
 #include <string>
 #include <utility>
 
-#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>
-#include <multiprocessing/shm/heap.hpp>
-#include <multiprocessing/wire/shared_handle.hpp>
+#include <multiprocessing/wire/sent_fd.hpp>
 
 namespace multiprocessing {
 
@@ -29,8 +27,6 @@ namespace multiprocessing {
 /// Threads: distinct objects safe. Fork: both processes own one of the same number.
 /// Python: multiprocessing.reduction.DupFd
 class Fd {
-  struct UnderWay {};  // the shared object that the descriptor belongs to, meanwhile
-
  public:
   Fd() = default;
   /// Takes `fd` over.
@@ -57,19 +53,14 @@ class Fd {
     encoder.parcel("an Fd");  // first: throws where there is none
     encoder(static_cast<bool>(*this));
     if (!*this) return;
-    auto const under_way = shm::Shared<UnderWay>::make(0);
-    shm::Heap::instance().vault().put(under_way.lease()->block(), get());
-    wire::save_handle(encoder, under_way, "an Fd");
+    wire::save_fd(encoder, get());
   }
   template <class Decoder>
   static Fd decode_from(Decoder& decoder) {
     bool is_there = false;
     decoder(is_there);
     if (!is_there) return {};
-    auto const under_way = wire::read_handle<UnderWay>(decoder);
-    os::Fd fd = shm::Heap::instance().vault().take(under_way.lease()->block());
-    if (!fd) throw UnpicklingError("decoding meets an Fd that has been received already");
-    return Fd(std::move(fd));
+    return Fd(wire::read_fd(decoder));
   }
 
  private:
