@@ -450,10 +450,7 @@ TEST_CASE("a class of its own can be forked only", "[process]") {
 }
 
 TEST_CASE("an interrupt is what Ctrl-C sends", "[process]") {
-  mp::Process process([] {
-    std::signal(SIGINT, SIG_DFL);
-    wait_for_ever();
-  });
+  mp::Process process(&wait_for_ever);
   process.start();
   support::wait_until_asleep(*process.pid());
   process.interrupt();

@@ -10,6 +10,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -210,6 +211,82 @@ TEMPLATE_TEST_CASE("it is as its options say before it begins", "[start_method]"
   for (auto const* const expected : {"1", "7", "400 500", "hello", "/usr", "leads", "W1"}) {
     CHECK(found.get() == expected);
   }
+}
+
+TEMPLATE_TEST_CASE("it has none of its parent's signal handlers, and Ctrl-C does as it was told",
+                   "[start_method]", ByFork, BySpawn, ByForkServer) {
+  auto const dispositions = [] {
+    auto const is = [](int signal, auto disposition) {
+      struct sigaction action {};
+      ::sigaction(signal, nullptr, &action);
+      return action.sa_handler == disposition;
+    };
+    sigset_t blocked;
+    ::sigprocmask(SIG_BLOCK, nullptr, &blocked);
+    bool const is_clean = is(SIGUSR1, SIG_DFL) && is(SIGCHLD, SIG_DFL) && is(SIGTERM, SIG_DFL) &&
+                          sigismember(&blocked, SIGUSR2) == 0;
+    mp::exit(!is_clean ? 1 : is(SIGINT, SIG_IGN) ? 2 : is(SIGINT, SIG_DFL) ? 3 : 4);
+  };
+  support::RawChild parent([&] {
+    for (int const signal : {SIGUSR1, SIGINT, SIGCHLD}) std::signal(signal, [](int) {});
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR2);
+    ::sigprocmask(SIG_BLOCK, &blocked, nullptr);
+    int codes = 0;
+    for (auto const policy : {mp::SigintPolicy::ignore, mp::SigintPolicy::terminate}) {
+      auto options = TestType::options();
+      options.sigint = policy;
+      mp::Process process(options, dispositions);
+      process.start();
+      process.join();
+      codes = codes * 10 + process.exitcode().value();
+    }
+    launch_server_stopped();
+    return codes;
+  });
+  CHECK(WEXITSTATUS(parent.wait()) == 23);
+}
+
+TEMPLATE_TEST_CASE("it ends with all that it has started", "[start_method]", ByFork, BySpawn,
+                   ByForkServer) {
+  auto [receiver, sender] = mp::Pipe<int>(mp::one_way);
+  auto process = TestType::started(
+      [](mp::Connection<int, void> out) {
+        std::vector<mp::Process> children;
+        for (int i = 0; i < 2; ++i) {
+          children.emplace_back(
+              [](mp::Connection<int, void> end) {
+                end.send(1);
+                for (;;) ::pause();
+              },
+              out);
+          children.back().start();
+        }
+        for (;;) ::pause();
+      },
+      std::move(sender));
+  CHECK(receiver.recv() == 1);
+  CHECK(receiver.recv() == 1);
+  process.kill_tree();
+  process.join();
+  CHECK(process.exitcode() == -SIGKILL);
+  CHECK_THROWS_AS(receiver.recv(), mp::EOFError);  // nobody has the other end any more
+  process.kill_tree();                             // nothing to do
+}
+
+TEMPLATE_TEST_CASE("what it used is told with its end", "[start_method]", ByFork, BySpawn,
+                   ByForkServer) {
+  constexpr std::size_t kBytes = 64 << 20;
+  auto const status = TestType::run([] {
+    std::vector<char> const touched(kBytes, 'x');
+    auto const begin = std::clock();
+    while (std::clock() - begin < CLOCKS_PER_SEC / 50) {
+    }
+    return touched.back();
+  });
+  CHECK(status.usage().peak_memory >= kBytes);
+  CHECK(status.usage().user_time + status.usage().system_time >= 20ms);
 }
 
 TEMPLATE_TEST_CASE("its streams lead where they were told", "[start_method]", ByFork, BySpawn,

@@ -60,6 +60,8 @@ struct ProcessOptions {
   bool process_group = false;
   /// Killed when its parent ends in any way, or becomes another program. Daemons are in any case.
   bool kill_on_parent_death = false;
+  /// What Ctrl-C, and interrupt(), do to it.
+  SigintPolicy sigint = SigintPolicy::terminate;
 };
 
 class Process;
@@ -106,7 +108,8 @@ inline launch::ProcessRecord::Options record_options(ProcessOptions options) {
                 .env = std::move(options.env),
                 .cwd = std::move(options.cwd),
                 .process_group = options.process_group,
-                .dies_with_parent = options.kill_on_parent_death},
+                .dies_with_parent = options.kill_on_parent_death,
+                .sigint = options.sigint},
       .streams = {std::move(options.stdin), std::move(options.stdout), std::move(options.stderr)}};
 }
 }  // namespace process_detail
@@ -118,8 +121,9 @@ inline launch::ProcessRecord::Options record_options(ProcessOptions options) {
 /// Threads: safe. Processes: all but the name is for the creator only; elsewhere a call throws
 /// std::logic_error. After close() every call but close() and printing throws
 /// std::invalid_argument. Fork: a forked child is a copy of the parent with the calling thread
-/// only; what other threads had locked stays locked in it. It inherits signal handlers and mask;
-/// another one has none. Peer death: the child's death ends every wait for it. It survives its
+/// only; what other threads had locked stays locked in it. No child has its parent's signal
+/// handlers, or blocks a signal; what the parent ignores it does, too, but for SIGTERM and SIGCHLD.
+/// Peer death: the child's death ends every wait for it. It survives its
 /// parent's, unless it is a daemon or was told not to. Throws: every call, std::invalid_argument on
 /// an object that was moved from. Python: multiprocessing.Process; differs: name and daemon are set
 /// at construction only.
@@ -213,7 +217,14 @@ class Process {
   /// Sends SIGKILL, which can not be handled.
   void kill() { record().send("kill", SIGKILL); }
 
-  /// Sends SIGINT, as Ctrl-C does.
+  /// kill() for it and for all that it has started, and that those have: also where some of them
+  /// start others at the time. Not for those whose own parent has ended before, unless it has a
+  /// process group and they are in it (ProcessOptions::process_group).
+  /// Blocks: until all have stopped, a second at most. Does nothing after the end. Throws:
+  /// std::logic_error before start, and for the current process. Python: none
+  void kill_tree() { record().kill_tree(); }
+
+  /// Sends SIGINT, as Ctrl-C does: see ProcessOptions::sigint.
   void interrupt() { record().send("interrupt", SIGINT); }
 
   /// The other ends of streams that are a Stream::pipe(): of its input, to write to, and its output

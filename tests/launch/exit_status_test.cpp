@@ -7,6 +7,7 @@
 
 namespace exit_status_test {
 
+using namespace std::chrono_literals;
 using multiprocessing::ExitStatus;
 using multiprocessing::os::ChildEnd;
 
@@ -35,6 +36,17 @@ TEST_CASE("a death by signal shows the signal, and is a negative exit code", "[e
   auto const dumped = ExitStatus::from({ChildEnd::State::Ended, CLD_DUMPED, SIGSEGV});
   CHECK(dumped.core_dumped());
   CHECK(shown(dumped) == "was killed by SIGSEGV (core dumped)");
+}
+
+TEST_CASE("what a process used is told, and makes its end no other one", "[exit_status]") {
+  auto const thrifty = ExitStatus::from({ChildEnd::State::Ended, CLD_EXITED, 3});
+  auto const wasteful =
+      ExitStatus::from({ChildEnd::State::Ended, CLD_EXITED, 3, {25U << 19, 200ms, 50ms}});
+  CHECK(thrifty == wasteful);
+  CHECK(wasteful.usage().peak_memory == 25U << 19);
+  std::ostringstream out;
+  out << wasteful.usage();
+  CHECK(out.str() == "peak memory 12.5 MiB, processor time 0.250 s");
 }
 
 TEST_CASE("an end that nobody knows is not passed off as success", "[exit_status]") {

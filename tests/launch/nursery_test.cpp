@@ -2,6 +2,8 @@
 
 #include <multiprocessing/launch/nursery.hpp>
 
+#include <vector>
+
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 
@@ -13,7 +15,7 @@ using multiprocessing::base::Deadline;
 TEST_CASE("a nursery reports how each child ended", "[nursery]") {
   support::Pipe report;
   auto const handle =
-      launch::start_nursery(launch::new_child_identity(), 2, [&](launch::Nursery& nursery) {
+      launch::fork_nursery(launch::new_child_identity(), 2, [&](launch::Nursery& nursery) {
         auto const exits = [] { return 3; };
         auto const crashes = [] {
           ::raise(SIGKILL);
@@ -34,9 +36,43 @@ TEST_CASE("a nursery reports how each child ended", "[nursery]") {
   CHECK(handle.process->wait_until(Deadline::never())->exitcode() == 2);
 }
 
+namespace {
+/// Starts a child, and says by descriptors whose copies they are, and how it has ended.
+int serve_elsewhere(launch::Nursery& nursery, std::vector<multiprocessing::os::Fd> fds) {
+  auto const ends = [] { return 3; };
+  nursery.start(0, launch::new_child_identity(), ends);
+  for (;;) {
+    auto const news = nursery.wait(Deadline::never());
+    if (news.owner_ended) return 1;
+    for (auto const& ended : news.ended) {
+      char const code = static_cast<char>(ended.status.exitcode());
+      if (::write(fds.at(0).get(), &code, 1) != 1) return 2;
+    }
+  }
+}
+}  // namespace
+
+TEST_CASE("a nursery need not be a copy of its owner, and goes with it", "[nursery]") {
+  for (auto const method :
+       {multiprocessing::StartMethod::spawn, multiprocessing::StartMethod::forkserver}) {
+    INFO(method);
+    support::Pipe report;
+    support::RawChild owner([&] {
+      auto const handle = launch::start_nursery(method, launch::new_child_identity(), 1,
+                                                &serve_elsewhere, {report.writer.get()});
+      report.writer.reset();
+      for (;;) ::pause();
+    });
+    CHECK(report.hear() == 3);
+    owner.kill();
+    owner.wait();
+    CHECK(report.drain().empty());  // end of file: the nursery is gone
+  }
+}
+
 TEST_CASE("a nursery hears its owner call", "[nursery]") {
   auto const handle =
-      launch::start_nursery(launch::new_child_identity(), 0, [](launch::Nursery& nursery) {
+      launch::fork_nursery(launch::new_child_identity(), 0, [](launch::Nursery& nursery) {
         auto const news = nursery.wait(Deadline::never());
         return news.owner_ended || !news.ended.empty() ? 1 : 0;
       });
@@ -48,7 +84,7 @@ TEST_CASE("a killed owner is noticed by the nursery", "[nursery]") {
   support::Pipe told;
   support::RawChild owner([&] {
     auto const handle =
-        launch::start_nursery(launch::new_child_identity(), 0, [&](launch::Nursery& nursery) {
+        launch::fork_nursery(launch::new_child_identity(), 0, [&](launch::Nursery& nursery) {
           told.tell('s');
           if (nursery.wait(Deadline::never()).owner_ended) told.tell('o');
           return 0;
@@ -66,7 +102,7 @@ TEST_CASE("a killed owner is noticed by the nursery", "[nursery]") {
 TEST_CASE("a killed nursery takes its children with it", "[nursery]") {
   support::Pipe alive;
   auto const handle =
-      launch::start_nursery(launch::new_child_identity(), 1, [&](launch::Nursery& nursery) {
+      launch::fork_nursery(launch::new_child_identity(), 1, [&](launch::Nursery& nursery) {
         auto const stays = [&] {
           alive.tell();
           for (;;) ::pause();

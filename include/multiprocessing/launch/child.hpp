@@ -5,10 +5,12 @@
 
 #include <poll.h>
 #include <sys/types.h>
+#include <unistd.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -18,6 +20,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
+#include <multiprocessing/launch/process_tree.hpp>
 #include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/poll.hpp>
@@ -93,6 +96,16 @@ class Child {
   void send(int signal) {
     std::lock_guard const guard(mutex_);
     if (!poll_locked()) os::send_signal(pidfd_, pid_, signal);
+  }
+
+  /// SIGKILL for it and all that descend from it, and for its process group if it leads one. Does
+  /// nothing when it has ended. Blocks: as kill_tree().
+  void kill_tree() {
+    std::lock_guard const guard(mutex_);
+    if (poll_locked()) return;
+    bool const leads = ::getpgid(pid_) == pid_;
+    launch::kill_tree(pid_);
+    if (leads) ::kill(-pid_, SIGKILL);  // nobody has reaped it: so the group is its own
   }
 
  private:

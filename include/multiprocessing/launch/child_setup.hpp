@@ -24,9 +24,11 @@
 
 #include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/life_line.hpp>
+#include <multiprocessing/launch/sigint_policy.hpp>
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/signals.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing {
@@ -75,7 +77,9 @@ struct ChildSetup {
   std::string cwd;
   bool process_group = false;
   bool dies_with_parent = false;
+  SigintPolicy sigint = SigintPolicy::terminate;
 
+  /// Nothing to be done by apply() in a forked child.
   bool is_empty() const noexcept {
     return cpus.empty() && !nice && rlimits.empty() && env.empty() && cwd.empty() &&
            !process_group && !dies_with_parent;
@@ -214,6 +218,7 @@ inline void apply(ChildSetup const& setup, ChildFds const& fds) {
     auto const& fd = fds[static_cast<std::size_t>(stream)];
     if (fd) require(::dup2(fd.get(), stream) != -1, "dup2", std::to_string(stream));
   }
+  if (setup.sigint == SigintPolicy::ignore) os::ignore_signal(SIGINT);
   if (setup.process_group) require(::setpgid(0, 0) == 0, "setpgid", "0");
   for (auto const& [name, value] : setup.env) {
     require(::setenv(name.c_str(), value.c_str(), 1) == 0, "setenv", name);

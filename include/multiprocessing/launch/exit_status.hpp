@@ -4,6 +4,10 @@
 
 #include <sys/wait.h>
 
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
 #include <ostream>
 #include <string>
 
@@ -12,13 +16,35 @@
 
 namespace multiprocessing {
 
+/// What a process used in its life. Python: the third value of os.wait4
+struct ResourceUsage {
+  /// Bytes that were resident at a time. A child starts with what its parent has: so it is never
+  /// less than that was then.
+  std::uint64_t peak_memory = 0;
+  /// Processor time, that of its own children included that it waited for.
+  std::chrono::microseconds user_time{0};
+  std::chrono::microseconds system_time{0};
+
+  /// "peak memory 12.5 MiB, processor time 0.250 s"
+  friend std::ostream& operator<<(std::ostream& out, ResourceUsage const& usage) {
+    constexpr double kMiB = 1024 * 1024;
+    std::chrono::duration<double> const time = usage.user_time + usage.system_time;
+    std::array<char, 100> text;
+    std::snprintf(text.data(), text.size(), "peak memory %.1f MiB, processor time %.3f s",
+                  static_cast<double>(usage.peak_memory) / kMiB, time.count());
+    return out << text.data();
+  }
+};
+
 /// Exactly one of exited(), signaled() and unknown() is true.
 class ExitStatus {
  public:
   static ExitStatus from(os::ChildEnd const& end) noexcept {
     if (end.state != os::ChildEnd::State::Ended) return {Kind::Unknown, kUnknownExitcode, false};
-    if (end.code == CLD_EXITED) return {Kind::Exited, end.status, false};
-    return {Kind::Signaled, end.status, end.code == CLD_DUMPED};
+    auto const& used = end.usage;
+    ResourceUsage const usage{used.peak_memory, used.user_time, used.system_time};
+    if (end.code == CLD_EXITED) return {Kind::Exited, end.status, false, usage};
+    return {Kind::Signaled, end.status, end.code == CLD_DUMPED, usage};
   }
 
   /// It returned, called exit, or threw.
@@ -34,6 +60,8 @@ class ExitStatus {
   /// The signal that killed it, or 0.
   int signal() const noexcept { return signaled() ? value_ : 0; }
   bool core_dumped() const noexcept { return core_dumped_; }
+  /// What it used; zeros when unknown.
+  ResourceUsage const& usage() const noexcept { return usage_; }
 
   /// "exited with code 3", "was killed by SIGKILL", "was killed by SIGSEGV (core dumped)".
   std::string to_string() const {
@@ -45,19 +73,23 @@ class ExitStatus {
   friend std::ostream& operator<<(std::ostream& out, ExitStatus const& status) {
     return out << status.to_string();
   }
-  friend bool operator==(ExitStatus const&, ExitStatus const&) = default;
+  /// Whether they ended alike, whatever they used.
+  friend bool operator==(ExitStatus const& a, ExitStatus const& b) noexcept {
+    return a.kind_ == b.kind_ && a.value_ == b.value_ && a.core_dumped_ == b.core_dumped_;
+  }
 
  private:
   enum class Kind { Exited, Signaled, Unknown };
 
   static constexpr int kUnknownExitcode = 255;  // what Python's forkserver says then
 
-  ExitStatus(Kind kind, int value, bool core_dumped) noexcept
-      : kind_(kind), value_(value), core_dumped_(core_dumped) {}
+  ExitStatus(Kind kind, int value, bool core_dumped, ResourceUsage const& usage = {}) noexcept
+      : kind_(kind), value_(value), core_dumped_(core_dumped), usage_(usage) {}
 
   Kind kind_;
   int value_;
   bool core_dumped_;
+  ResourceUsage usage_;
 };
 
 }  // namespace multiprocessing

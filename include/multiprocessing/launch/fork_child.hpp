@@ -4,7 +4,7 @@
 //   parent                              child
 //   flush standard streams
 //   fork ------------------------------ become its identity, forget the parent's children,
-//   open the pidfd                      empty standard input
+//   open the pidfd                      empty standard input, default signal handling
 //                                       run the body; an exception is printed, exit code 1
 //                                       std::exit: what the child itself had registered runs,
 //                                       its children are joined, streams flushed, then _exit
@@ -25,6 +25,7 @@
 #include <multiprocessing/launch/child.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/log.hpp>
+#include <multiprocessing/launch/sigint_policy.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/stdio.hpp>
 
@@ -91,10 +92,11 @@ int run_body(Body& body) noexcept {
 }
 
 template <class Body>
-[[noreturn]] void child_main(Identity& who, os::Fd null, Body& body) noexcept {
+[[noreturn]] void child_main(Identity& who, os::Fd null, SigintPolicy sigint, Body& body) noexcept {
   before_leaving() = nullptr;
   leaves_by_hook() = true;
   become(who);
+  start_from_clean_slate(sigint);
   os::replace_standard_input(std::move(null));
   os::set_command_name(who.name.c_str());
   os::intercept_exit([](int code, void*) { leave(code); });
@@ -107,11 +109,13 @@ template <class Body>
 /// Starts a child that is `who` and runs `body`, a callable that returns the exit code.
 /// Blocks: no. Throws: std::system_error when no process can be made.
 template <class Body>
-std::unique_ptr<Child> fork_child(std::shared_ptr<Identity> who, Body& body) {
+std::unique_ptr<Child> fork_child(std::shared_ptr<Identity> who, Body& body,
+                                  SigintPolicy sigint = SigintPolicy::terminate) {
   os::Fd null = os::open_null();
   os::flush_standard_streams();
+  os::SignalBlock const block;  // until the child has none of the handlers
   pid_t const pid = os::fork_process();
-  if (pid == 0) fork_detail::child_main(*who, std::move(null), body);
+  if (pid == 0) fork_detail::child_main(*who, std::move(null), sigint, body);
   null.reset();  // makes room for the pidfd
   return std::make_unique<Child>(pid);
 }

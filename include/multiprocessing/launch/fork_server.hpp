@@ -43,6 +43,7 @@
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/letter.hpp>
 #include <multiprocessing/launch/spawn_child.hpp>
+#include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
 #include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/fork_gate.hpp>
@@ -107,8 +108,7 @@ class Server {
       auto const owner = owner_;
       children_.clear();
       control_.reset();
-      os::handle_signal_by_default(SIGINT);
-      os::handle_signal_by_default(SIGTERM);
+      os::handle_signal_by_default(SIGINT);  // which the server ignores
       return live_by_letter(own, owner);
     };
     // Until the letter says who it is.
@@ -378,5 +378,12 @@ class ForkServer {
   std::pair<uid_t, gid_t> runs_as_;
   std::vector<std::shared_ptr<Child>> retired_;  // until they have been reaped
 };
+
+/// Starts a child that is no copy of this process. REQUIRES: the method is not fork. Blocks,
+/// throws: as spawn_child() and ForkServer::start().
+inline std::unique_ptr<Child> start_afresh(StartMethod method, Birth const& birth) {
+  return method == StartMethod::spawn ? spawn_child(birth)
+                                      : ForkServer::of_this_process().start(birth);
+}
 
 }  // namespace multiprocessing::launch

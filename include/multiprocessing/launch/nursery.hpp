@@ -2,6 +2,8 @@
 // A small single-threaded process that starts children on request, reaps them, and never outlives
 // its owner. Nothing that happens to a child, and no thread of the owner, can get in its way.
 //
+// It is a copy of its owner, or another run of the program: then its children are copies of that.
+//
 //   owner                     nursery                          child #0..n-1
 //   start_nursery ----------> body(Nursery&)
 //                               start(#) --------------------> runs
@@ -17,42 +19,40 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <iterator>
 #include <memory>
-#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/child.hpp>
+#include <multiprocessing/launch/child_setup.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
+#include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/log.hpp>
+#include <multiprocessing/launch/sigint_policy.hpp>
+#include <multiprocessing/launch/start_method.hpp>
+#include <multiprocessing/launch/target.hpp>
+#include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/signals.hpp>
+#include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/sent_fd.hpp>
 
 namespace multiprocessing::launch {
-
-namespace nursery_detail {
-
-/// Ctrl-C reaches the whole terminal's group; it is the owner's to answer.
-inline void start_from_clean_slate() noexcept {
-  os::ignore_signal(SIGINT);
-  os::reset_signals();
-}
-
-}  // namespace nursery_detail
 
 /// The nursery's own view. Threads: the nursery's only one.
 class Nursery {
  public:
-  Nursery(std::size_t children, os::Fd owner, os::Fd const& owner_life, os::Fd const& wake)
-      : owner_(std::make_shared<os::Fd const>(std::move(owner))),
-        owner_life_(&owner_life),
-        wake_(&wake),
-        children_(children) {}
+  Nursery(std::size_t children, std::shared_ptr<os::Fd const> owner, os::Fd const& owner_life,
+          os::Fd const& wake)
+      : owner_(std::move(owner)), owner_life_(&owner_life), wake_(&wake), children_(children) {}
 
   std::size_t size() const noexcept { return children_.size(); }
   bool is_running(std::size_t number) const noexcept { return children_[number] != nullptr; }
@@ -66,7 +66,8 @@ class Nursery {
   /// Starts child `number` as `who`, to run `body` (which returns the exit code).
   /// Throws: std::system_error. REQUIRES: !is_running(number).
   template <class Body>
-  void start(std::size_t number, std::shared_ptr<Identity> who, Body& body) {
+  void start(std::size_t number, std::shared_ptr<Identity> who, Body& body,
+             SigintPolicy sigint = SigintPolicy::ignore) {
     // To user code in a child, its parent is the process that the nursery works for.
     auto const& me = identity();
     who->parent_pid = me.parent_pid;
@@ -75,11 +76,11 @@ class Nursery {
     pid_t const nursery = os::this_pid();
     auto const bound_body = [&] {
       os::die_with_parent(nursery);
-      nursery_detail::start_from_clean_slate();
+      // The nursery ignores it, which stays so otherwise.
+      if (sigint == SigintPolicy::terminate) os::handle_signal_by_default(SIGINT);
       return body();
     };
-    os::SignalBlock const block;
-    children_[number] = fork_child(std::move(who), bound_body);
+    children_[number] = fork_child(std::move(who), bound_body, sigint);
   }
 
   struct Ended {
@@ -157,28 +158,126 @@ struct NurseryHandle {
   void wake() const noexcept { os::signal_eventfd(wake_fd); }
 };
 
+namespace nursery_detail {
+
+/// What an owner and its nursery have between them.
+struct Bond {
+  os::Fd wake = os::create_eventfd();
+  os::Pipe life = os::create_pipe();
+};
+
+/// Runs no user code, so there is nothing to run at its end.
+template <class Body>
+[[noreturn]] void live(Body& body, std::size_t children, std::shared_ptr<os::Fd const> owner,
+                       os::Fd const& life, os::Fd const& wake) {
+  // A service manager may ask the owner's whole group to end. The owner answers; its end is seen.
+  os::ignore_signal(SIGTERM);
+  if (owner == nullptr) os::exit_now(1);
+  Nursery nursery(children, std::move(owner), life, wake);
+  os::exit_now(body(nursery));
+}
+
+/// A nursery that is not a copy of its owner.
+class NurseryTarget final : public Target {
+ public:
+  using Body = int(Nursery& nursery, std::vector<os::Fd> fds);
+
+  /// `lent`: the reader of the life line, what wakes it, and what the body gets.
+  NurseryTarget(Body* body, std::size_t children, std::vector<int> lent)
+      : body_(body), children_(children), lent_(std::move(lent)) {}
+
+  void run() override {
+    auto const body = [this](Nursery& nursery) {
+      auto const first = std::make_move_iterator(fds_.begin() + kOwn);
+      return body_(nursery, {first, std::make_move_iterator(fds_.end())});
+    };
+    os::ignore_signal(SIGINT);
+    live(body, children_, open_parent(identity()), fds_[0], fds_[1]);
+  }
+
+  void save(wire::Bytes& bytes, wire::Parcel& parcel) const override {
+    TargetReader* const reader = &read;
+    wire::encode(bytes, reader, parcel);
+    wire::encode(bytes, body_, parcel);
+    wire::encode(bytes, children_, parcel);
+    wire::encode(bytes, LentFds{lent_}, parcel);
+  }
+
+ private:
+  static constexpr std::size_t kOwn = 2;
+
+  /// Written as numbers, read as duplicates.
+  struct LentFds {
+    std::vector<int> numbers;
+    std::vector<os::Fd> fds = {};
+
+    using DecodesItself = void;
+    template <class Encoder>
+    void save(Encoder& encoder) const {
+      encoder(numbers.size());
+      for (int const number : numbers) wire::save_fd(encoder, number);
+    }
+    template <class Decoder>
+    static LentFds decode_from(Decoder& decoder) {
+      LentFds lent;
+      std::size_t count = 0;
+      for (decoder(count); count > 0; --count) lent.fds.push_back(wire::read_fd(decoder));
+      return lent;
+    }
+  };
+
+  static std::unique_ptr<Target> read(std::span<std::byte const>& bytes,
+                                      wire::Parcel const& parcel) {
+    auto const modules = os::ModuleTable::now();
+    auto* const body = wire::decode<Body*>(bytes, parcel, &modules);
+    auto const children = wire::decode<std::size_t>(bytes, parcel);
+    auto target = std::make_unique<NurseryTarget>(body, children, std::vector<int>());
+    target->fds_ = wire::decode<LentFds>(bytes, parcel).fds;
+    if (target->fds_.size() < kOwn) throw UnpicklingError("a nursery lacks its descriptors");
+    return target;
+  }
+
+  Body* body_;
+  std::size_t children_;
+  std::vector<int> lent_;    // by the owner
+  std::vector<os::Fd> fds_;  // in the nursery
+};
+
+}  // namespace nursery_detail
+
 /// Forks a nursery for `children` children that runs `body(Nursery&)`, which returns its exit code.
 /// Throws: std::system_error.
 template <class Body>
-NurseryHandle start_nursery(std::shared_ptr<Identity> who, std::size_t children, Body body) {
-  os::Fd wake = os::create_eventfd();
-  os::Pipe life = os::create_pipe();
+NurseryHandle fork_nursery(std::shared_ptr<Identity> who, std::size_t children, Body body) {
+  nursery_detail::Bond bond;
   pid_t const owner = os::this_pid();
   auto const nursery_main = [&] {
     channel::keep_only({});
-    nursery_detail::start_from_clean_slate();
-    // A service manager may ask the owner's whole group to end. The owner answers; its end is seen.
-    os::ignore_signal(SIGTERM);
-    life.writer.reset();
-    os::Fd owner_pidfd = os::try_open_pidfd(owner);
+    bond.life.writer.reset();
+    auto owner_pidfd = std::make_shared<os::Fd const>(os::try_open_pidfd(owner));
     // Still our parent: so the pid was not reused before the descriptor was opened.
-    if (!owner_pidfd || os::parent_pid() != owner) return 1;
-    Nursery nursery(children, std::move(owner_pidfd), life.reader, wake);
-    os::exit_now(body(nursery));  // it runs no user code, so there is nothing to run at its end
+    if (!*owner_pidfd || os::parent_pid() != owner) owner_pidfd = nullptr;
+    nursery_detail::live(body, children, std::move(owner_pidfd), bond.life.reader, bond.wake);
+    return 0;
   };
-  os::SignalBlock const block;
-  auto process = fork_child(std::move(who), nursery_main);
-  return {std::move(process), std::move(wake), std::move(life.writer)};
+  auto process = fork_child(std::move(who), nursery_main, SigintPolicy::ignore);
+  return {std::move(process), std::move(bond.wake), std::move(bond.life.writer)};
+}
+
+/// What the body of a nursery is that is not forked: it gets duplicates of the descriptors.
+using NurseryBody = nursery_detail::NurseryTarget::Body;
+
+/// Starts a nursery for `children` children by another method than fork. Throws: as start_afresh().
+inline NurseryHandle start_nursery(StartMethod method, std::shared_ptr<Identity> const& who,
+                                   std::size_t children, NurseryBody* body,
+                                   std::vector<int> const& fds) {
+  nursery_detail::Bond bond;
+  std::vector<int> lent{bond.life.reader.get(), bond.wake.get()};
+  lent.insert(lent.end(), fds.begin(), fds.end());
+  nursery_detail::NurseryTarget const target(body, children, std::move(lent));
+  ChildFds const no_streams({}, false);
+  auto process = start_afresh(method, {*who, target, {}, no_streams});
+  return {std::move(process), std::move(bond.wake), std::move(bond.life.writer)};
 }
 
 }  // namespace multiprocessing::launch

@@ -148,6 +148,11 @@ class ProcessRecord {
     }
   }
 
+  void kill_tree() {
+    if (is_self()) throw std::logic_error("Process.kill_tree: this is the current process");
+    started_child("kill_tree")->kill_tree();
+  }
+
   void close() {
     if (is_self()) throw std::logic_error("Process.close: cannot close the current process");
     std::unique_ptr<Target> done;  // as in start()
@@ -212,21 +217,15 @@ class ProcessRecord {
   }
   template <class Run>
   std::unique_ptr<Child> make_child(Run const& run, ChildSetup const& setup, ChildFds& fds) {
-    switch (start_method()) {
-      case StartMethod::spawn:
-        return spawn_child({*who_, *target_, setup, fds});
-      case StartMethod::forkserver:
-        return ForkServer::of_this_process().start({*who_, *target_, setup, fds});
-      case StartMethod::fork:
-        break;
-    }
+    auto const method = start_method();
+    if (method != StartMethod::fork) return start_afresh(method, {*who_, *target_, setup, fds});
     if (setup.is_empty() && fds.present() == 0) {
       auto const body = [&] {
         channel::keep_only(handed_);
         run();
         return 0;
       };
-      return fork_child(who_, body);
+      return fork_child(who_, body, setup.sigint);
     }
     return fork_set_up(run, setup, fds);
   }
@@ -243,7 +242,7 @@ class ProcessRecord {
       run();
       return 0;
     };
-    auto child = fork_child(who_, body);
+    auto child = fork_child(who_, body, setup.sigint);
     socket.far.reset();
     await_ready(*child, socket.near, who_->name);
     return child;

@@ -4,12 +4,14 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <optional>
@@ -52,24 +54,29 @@ inline std::uint64_t ticks_since_boot() noexcept {
 
 /// What /proc says of a process.
 struct ProcessStat {
-  char state;                ///< 'R', 'S', .. 'Z' for a zombie
+  char state;  ///< 'R', 'S', .. 'Z' for a zombie
+  pid_t parent;
   std::uint64_t start_time;  ///< in the clock of ticks_since_boot()
 };
 
-/// nullopt when there is no such process, or no /proc.
-inline std::optional<ProcessStat> stat_of(pid_t pid) {
-  auto const text = read_text_file("/proc/" + std::to_string(pid) + "/stat");
+/// nullopt when there is no such process, or no such thread of it, or no /proc.
+inline std::optional<ProcessStat> stat_of(pid_t pid, std::optional<pid_t> thread = std::nullopt) {
+  auto const task = thread ? "/task/" + std::to_string(*thread) : "";
+  auto const text = read_text_file("/proc/" + std::to_string(pid) + task + "/stat");
   // The name in parentheses may hold anything; field 3, the state, follows the last one.
+  constexpr int kParent = 4;
   constexpr int kStart = 22;
   auto const name_end = text.rfind(") ");
   if (name_end == std::string::npos || name_end + 2 >= text.size()) return std::nullopt;
   auto at = name_end + 1;
+  std::uint64_t parent = 0;
   for (int field = 3; field < kStart && at != std::string::npos; ++field) {
+    if (field == kParent) parent = number_after(std::string_view(text).substr(at), " ").value_or(0);
     at = text.find(' ', at + 1);
   }
   if (at == std::string::npos) return std::nullopt;
   auto const start_time = number_after(std::string_view(text).substr(at), " ");
-  return ProcessStat{text[name_end + 2], start_time.value_or(0)};
+  return ProcessStat{text[name_end + 2], static_cast<pid_t>(parent), start_time.value_or(0)};
 }
 
 /// Whether the process that had `pid` at the time `seen_at` (in ticks since boot) still runs:
@@ -95,29 +102,46 @@ inline bool send_signal(Fd const& pidfd, pid_t pid, int signal) {
   throw_errno("pidfd_send_signal", std::to_string(signal));
 }
 
+/// What a process has used, those of its children included that it has waited for.
+struct ChildUsage {
+  std::uint64_t peak_memory = 0;  ///< bytes that were resident at a time
+  std::chrono::microseconds user_time{0};
+  std::chrono::microseconds system_time{0};
+};
+
 /// How waitid() tells the end of a child.
 struct ChildEnd {
   enum class [[nodiscard]] State{Running, Ended, Stolen};
   State state;
   int code;    ///< CLD_EXITED, CLD_KILLED or CLD_DUMPED
   int status;  ///< exit code, or signal number
+  ChildUsage usage = {};
 };
 
 /// Reaps the child if it has ended; never blocks. `Stolen`: somebody else in this process reaped
 /// it, or SIGCHLD is ignored, and the kernel no longer tells how it ended.
 inline ChildEnd reap_child(Fd const& pidfd, pid_t pid) {
   siginfo_t info{};
+  rusage used{};
+  // By its number: the C library's function does not ask for what was used.
   auto const result = retry_eintr([&] {
-    return pidfd ? ::waitid(pidfd_detail::kByPidfd, static_cast<id_t>(pidfd.get()), &info,
-                            WEXITED | WNOHANG)
-                 : ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG);
+    return ::syscall(SYS_waitid, pidfd ? pidfd_detail::kByPidfd : P_PID,
+                     static_cast<id_t>(pidfd ? pidfd.get() : pid), &info, WEXITED | WNOHANG, &used);
   });
   if (result == -1) {
     if (errno == ECHILD) return {ChildEnd::State::Stolen, 0, 0};
     throw_errno("waitid", "P_PIDFD");
   }
   if (info.si_pid == 0) return {ChildEnd::State::Running, 0, 0};
-  return {ChildEnd::State::Ended, info.si_code, info.si_status};
+  auto const duration = [](timeval const& time) {
+    return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+  };
+  constexpr std::uint64_t kKilobyte = 1024;
+  return {ChildEnd::State::Ended,
+          info.si_code,
+          info.si_status,
+          {static_cast<std::uint64_t>(used.ru_maxrss) * kKilobyte, duration(used.ru_utime),
+           duration(used.ru_stime)}};
 }
 
 }  // namespace multiprocessing::os

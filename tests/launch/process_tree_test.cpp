@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/launch/process_tree.hpp>
+
+#include <sys/types.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+
+namespace process_tree_test {
+
+namespace launch = multiprocessing::launch;
+
+namespace {
+[[noreturn]] void wait_for_ever() {
+  for (;;) ::pause();
+}
+/// Two children each, down to `depth`.
+[[noreturn]] void branch(support::Pipe const& alive, int depth) {
+  for (int children = 0; children < 2 && depth > 0; ++children) {
+    if (::fork() != 0) continue;
+    --depth;
+    children = -1;
+  }
+  alive.tell();
+  wait_for_ever();
+}
+}  // namespace
+
+TEST_CASE("a tree ends with all its branches", "[process_tree]") {
+  support::Pipe alive;
+  support::RawChild root([&] { branch(alive, 3); });
+  for (int i = 0; i < 1 + 2 + 4 + 8; ++i) CHECK(alive.hear() == '.');
+  launch::kill_tree(root.pid());
+  CHECK(WTERMSIG(root.wait()) == SIGKILL);
+  CHECK(alive.drain().empty());  // end of file: nobody has the pipe any more
+}
+
+TEST_CASE("a tree ends that grows meanwhile, in several threads", "[process_tree]") {
+  support::Pipe alive;
+  support::RawChild root([&] {
+    auto const grow = [&] {
+      // A chain, whose end goes on, but not for ever.
+      for (int length = 0; length < 500; ++length) {
+        if (::fork() != 0) wait_for_ever();
+        alive.tell();
+      }
+    };
+    std::thread other(grow);
+    grow();
+  });
+  for (int i = 0; i < 10; ++i) CHECK(alive.hear() == '.');
+  launch::kill_tree(root.pid());
+  CHECK(WTERMSIG(root.wait()) == SIGKILL);
+  CHECK(alive.drain().size() < 1000);
+}
+
+TEST_CASE("strangers are left alone", "[process_tree]") {
+  support::Pipe go;
+  support::RawChild brother([&] { return go.hear() == '.' ? 0 : 1; });
+  support::RawChild root([] { wait_for_ever(); });
+  launch::kill_tree(root.pid());
+  CHECK(WTERMSIG(root.wait()) == SIGKILL);
+  go.tell();
+  CHECK(brother.wait() == 0);
+}
+
+TEST_CASE("a tree that has stopped ends, too", "[process_tree]") {
+  support::RawChild root([] {
+    ::raise(SIGSTOP);
+    wait_for_ever();
+  });
+  support::wait_for_state(root.pid(), "T");
+  launch::kill_tree(root.pid());
+  CHECK(WTERMSIG(root.wait()) == SIGKILL);
+}
+
+}  // namespace process_tree_test
