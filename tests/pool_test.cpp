@@ -30,6 +30,7 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
+#include "support/system_calls.hpp"
 #include "support/tasks.hpp"
 
 namespace pool_test {
@@ -62,6 +63,13 @@ class Treacherous : public std::exception {
  public:
   char const* what() const noexcept override { std::terminate(); }
 };
+
+/// To the helper of the test's pool.
+void send_to_nursery(int signal) {
+  for (auto const& process : support::process_group()) {
+    if (process.command.starts_with("PoolNursery")) ::kill(process.pid, signal);
+  }
+}
 
 struct Reading {
   std::string sensor;
@@ -177,8 +185,10 @@ TEST_CASE("an exception of a task says where it was thrown", "[pool]") {
   }
 }
 
+// In every run of the program.
+[[maybe_unused]] bool const is_registered = (mp::register_exception<Coded>(), true);
+
 TEST_CASE("a registered exception of a task arrives with its state", "[pool]") {
-  mp::register_exception<Coded>();
   mp::Pool pool(1);
   try {
     pool.map([](int x) { return x == 4 ? throw Coded(x) : x; }, numbers(10));
@@ -201,22 +211,18 @@ TEST_CASE("an exception that can not be asked for its text costs a worker and no
 }
 
 TEST_CASE("of several failures the first in order is thrown, after all items have run", "[pool]") {
-  mp::Pool pool(2);
-  static support::Pipe* ran;
   support::Pipe pipe;
-  ran = &pipe;
-  mp::Pool late(2);  // knows the pipe
+  auto const ran = support::PipeElsewhere::of(pipe);
+  mp::Pool pool(2);
   CHECK(support::message_of<std::runtime_error>([&] {
-          late.map(
+          pool.map(
               {.chunksize = 1},
-              [](int x) {
-                ran->tell();
+              [ran](int x) {
+                ran.tell();
                 return x % 4 == 3 ? throw std::runtime_error(std::to_string(x)) : x;
               },
               numbers(20));
         }) == "3");
-  late.close();
-  late.join();
   pool.close();
   pool.join();
   CHECK(pipe.drain().size() == 20);
@@ -312,22 +318,21 @@ TEST_CASE("many threads map at once, more than there are slots", "[pool]") {
 
 TEST_CASE("callers that wait for a slot are let go by close, terminate and the nursery's death",
           "[pool]") {
-  static support::Pipe* started;
-  static support::Pipe* go;
   for (auto const* const way : {"close", "terminate", "nursery"}) {
     INFO(way);
-    support::Pipe pipes[2];
-    started = &pipes[0];
-    go = &pipes[1];
+    support::Pipe started;
+    support::Pipe go;
+    auto const started_there = support::PipeElsewhere::of(started);
+    auto const go_there = support::PipeElsewhere::of(go);
     mp::Pool pool(1);
     std::atomic<int> refused{0};
     std::atomic<int> done{0};
     auto const call = [&] {
       try {
         pool.map(
-            [](int) {
-              started->tell();
-              go->hear();
+            [=](int) {
+              started_there.tell();
+              go_there.hear();
             },
             numbers(1));
         ++done;
@@ -338,13 +343,11 @@ TEST_CASE("callers that wait for a slot are let go by close, terminate and the n
     constexpr int kCallers = 140;  // 64 have a slot, the others wait for one
     std::vector<std::jthread> callers;
     for (int i = 0; i < kCallers; ++i) callers.emplace_back(call);
-    started->hear();
+    started.hear();
     if (*way == 'c') pool.close();
     if (*way == 't') pool.terminate();
-    for (auto const& process : support::process_group()) {
-      if (*way == 'n' && process.parent == ::getpid()) ::kill(process.pid, SIGKILL);
-    }
-    for (int i = 0; i < kCallers; ++i) go->tell();
+    if (*way == 'n') send_to_nursery(SIGKILL);
+    for (int i = 0; i < kCallers; ++i) go.tell();
     callers.clear();
     CHECK(done + refused == kCallers);
     CHECK(refused > 0);
@@ -380,9 +383,8 @@ TEST_CASE("after close there is no more work, and join waits for the end", "[poo
 }
 
 TEST_CASE("terminate ends running tasks at once, and their callers hear it", "[pool]") {
-  static support::Pipe* started;
-  support::Pipe pipe;
-  started = &pipe;
+  support::Pipe started;
+  auto const there = support::PipeElsewhere::of(started);
   mp::Pool pool(2);
   std::atomic<int> cancelled{0};
   std::vector<std::thread> callers;
@@ -391,8 +393,8 @@ TEST_CASE("terminate ends running tasks at once, and their callers hear it", "[p
       try {
         pool.map(
             {.chunksize = 1},
-            [](int x) {
-              started->tell();
+            [there](int x) {
+              there.tell();
               for (;;) ::pause();
               return x;
             },
@@ -404,8 +406,8 @@ TEST_CASE("terminate ends running tasks at once, and their callers hear it", "[p
       }
     });
   }
-  started->hear();
-  started->hear();
+  started.hear();
+  started.hear();
   pool.terminate();
   for (auto& caller : callers) caller.join();
   CHECK(cancelled == 3);
@@ -415,24 +417,23 @@ TEST_CASE("terminate ends running tasks at once, and their callers hear it", "[p
 }
 
 TEST_CASE("a pool that unwinding destroys does not wait for its tasks", "[pool]") {
-  static support::Pipe* started;
-  support::Pipe pipe;
-  started = &pipe;
+  support::Pipe started;
+  auto const there = support::PipeElsewhere::of(started);
   std::thread caller;
   try {
     mp::Pool pool(1);
-    caller = std::thread([&pool] {
+    caller = std::thread([&] {
       try {
         pool.map(
-            [](int) {
-              started->tell();
+            [there](int) {
+              there.tell();
               for (;;) ::pause();
             },
             numbers(1));
       } catch (mp::CancelledError const&) {
       }
     });
-    started->hear();
+    started.hear();
     // The caller is inside map, which is an error on its side; but destruction must not hang.
     struct Terminated {
       mp::Pool& pool;
@@ -461,7 +462,7 @@ TEST_CASE("a pool can be moved, and the one moved from says so", "[pool]") {
 
 TEST_CASE("a pool is of no use to a child, nor harmed by it", "[pool]") {
   mp::Pool pool(1);
-  mp::Process child([&] {
+  mp::Process child({.start_method = mp::StartMethod::fork}, [&] {
     try {
       pool.map(square, numbers(3));
     } catch (std::logic_error const&) {
@@ -501,6 +502,22 @@ TEST_CASE("a worker knows the pool's owner as its parent", "[pool]") {
   CHECK_THAT(names[0], ContainsSubstring("PoolWorker-"));
 }
 
+TEST_CASE("no process of the user's forks when a worker is replaced", "[pool]") {
+  support::RawChild owner([] {
+    mp::Pool pool(2);
+    support::forbid_forks();
+    auto const killed = pool.worker_pids();
+    for (int const worker : killed) ::kill(worker, SIGKILL);
+    for (;;) {
+      try {
+        return pool.map(square, numbers(100)) == squares(100) ? 0 : 1;
+      } catch (mp::WorkerDied const&) {  // it had claimed an item already
+      }
+    }
+  });
+  CHECK(owner.wait() == 0);
+}
+
 TEST_CASE("when the owner is killed its whole pool is gone", "[pool]") {
   support::Pipe alive;
   support::RawChild owner([&] {
@@ -517,9 +534,8 @@ TEST_CASE("when the owner is killed its whole pool is gone", "[pool]") {
 }
 
 TEST_CASE("when the nursery is killed nobody hangs", "[pool]") {
-  static support::Pipe* started;
-  support::Pipe pipe;
-  started = &pipe;
+  support::Pipe started;
+  auto const there = support::PipeElsewhere::of(started);
   mp::Pool pool(2);
   std::atomic<int> broken{0};
   std::vector<std::thread> callers;
@@ -527,8 +543,8 @@ TEST_CASE("when the nursery is killed nobody hangs", "[pool]") {
     callers.emplace_back([&] {
       try {
         pool.map(
-            [](int) {
-              started->tell();
+            [there](int) {
+              there.tell();
               for (;;) ::pause();
             },
             numbers(1));
@@ -537,11 +553,9 @@ TEST_CASE("when the nursery is killed nobody hangs", "[pool]") {
       }
     });
   }
-  started->hear();
-  started->hear();
-  for (auto const& process : support::process_group()) {
-    if (process.parent == ::getpid()) ::kill(process.pid, SIGKILL);
-  }
+  started.hear();
+  started.hear();
+  send_to_nursery(SIGKILL);
   for (auto& caller : callers) caller.join();
   CHECK(broken == 4);
   CHECK_THAT(support::message_of<mp::BrokenProcessPool>([&] { pool.map(square, numbers(3)); }),
@@ -651,9 +665,7 @@ TEST_CASE("a group that is asked to end leaves the owner its pool's helper", "[p
 
 TEST_CASE("terminate ends a pool whose nursery has been stopped", "[pool]") {
   mp::Pool pool(2);
-  for (auto const& process : support::process_group()) {
-    if (process.parent == ::getpid()) ::kill(process.pid, SIGSTOP);
-  }
+  send_to_nursery(SIGSTOP);
   pool.terminate();
   CHECK_THROWS(pool.map(square, numbers(1)));
 }

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include <multiprocessing/call.hpp>
+#include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/start_method.hpp>  // IWYU pragma: export
 
@@ -32,6 +33,13 @@ class Context {
   requires(!std::same_as<std::remove_cvref_t<F>, ProcessOptions>) Process
       process(F&& f, Args&&... args)
   const { return process(ProcessOptions{}, std::forward<F>(f), std::forward<Args>(args)...); }
+
+  /// As Pool's constructors.
+  Pool pool(PoolOptions options = {}) const {
+    if (!options.start_method) options.start_method = method_;
+    return Pool(options);
+  }
+  Pool pool(int processes) const { return pool({.processes = processes}); }
 
   /// As multiprocessing::call().
   template <class F, class... Args>

@@ -14,6 +14,8 @@
 #include <vector>
 
 #include <multiprocessing/errors.hpp>
+#include <multiprocessing/launch/sigint_policy.hpp>  // IWYU pragma: export
+#include <multiprocessing/launch/start_method.hpp>   // IWYU pragma: export
 #include <multiprocessing/os/processors.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/crew.hpp>
@@ -25,6 +27,12 @@ namespace multiprocessing {
 struct PoolOptions {
   /// How many workers; by default one per processor that this process may use.
   std::optional<int> processes = std::nullopt;
+  /// By fork, workers are copies of this process; by spawn, of another run of the program;
+  /// by forkserver, of the server, and have what that has loaded. Default: what set_start_method()
+  /// says.
+  std::optional<StartMethod> start_method = std::nullopt;
+  /// What Ctrl-C does to workers. One that it ends costs the call whose item it ran a WorkerDied.
+  SigintPolicy sigint = SigintPolicy::ignore;
 };
 
 /// Python: the optional arguments of multiprocessing.pool.Pool.map.
@@ -37,26 +45,32 @@ struct MapOptions {
 ///
 /// Threads: safe, any number may call map at once; construction and destruction are for one.
 /// Processes: only the one that made it; anywhere else every call throws std::logic_error.
-/// Fork: workers are forked from the owner when the pool is made, and see its memory as it was
-/// then. Peer death: a worker that dies, in whatever way, costs the call whose item it ran a
-/// WorkerDied, and is replaced; the pool goes on. When the owner dies, also by SIGKILL, its pool
-/// dies with it.
-/// No thread is started, no signal handled, nothing named. Idle, nothing runs. Workers ignore
-/// SIGINT and have default handling of all other signals that the owner handles. Python:
-/// multiprocessing.pool.Pool; differs: workers are children of a helper process, not of the caller,
-/// so they are not among active_children().
+/// Fork: by that start method, workers are copies of the owner, and see its memory as it was when
+/// the pool was made. Peer death: a worker that dies, in whatever way, costs the call whose item it
+/// ran a WorkerDied, and is replaced; the pool goes on. When the owner dies, also by SIGKILL, its
+/// pool dies with it. No thread is started, no signal handled, nothing named. Idle, nothing runs.
+/// Workers ignore SIGINT and have default handling of all other signals that the owner handles.
+/// Python: multiprocessing.pool.Pool; differs: workers are children of a helper process, not of the
+/// caller, so they are not among active_children().
 class Pool {
  public:
   Pool() : Pool(PoolOptions{}) {}
+  /// Blocks: until the workers have been forked.
   /// Throws: std::invalid_argument for less than 1 process, std::system_error when the system gives
-  /// no more processes (those that did start are gone then).
+  /// no more processes (those that did start are gone then); by other methods than fork also as
+  /// Process::start().
   explicit Pool(int processes) : Pool(PoolOptions{.processes = processes}) {}
-  explicit Pool(PoolOptions const& options) : crew_(std::make_unique<work::Crew>(count(options))) {}
+  explicit Pool(PoolOptions const& options)
+      : start_method_(options.start_method ? *options.start_method
+                                           : launch::DefaultMethod::instance().get()),
+        crew_(std::make_unique<work::Crew>(
+            work::Crew::Options{count(options), start_method_, options.sigint})) {}
 
   Pool(Pool&&) noexcept = default;
   Pool& operator=(Pool&& other) noexcept {
     if (this != &other) {
       finish();
+      start_method_ = other.start_method_;
       crew_ = std::move(other.crew_);
     }
     return *this;
@@ -100,6 +114,8 @@ class Pool {
   /// Throws: std::invalid_argument unless closed or terminated before.
   void join() { crew("Pool.join").join("Pool.join"); }
 
+  StartMethod start_method() const noexcept { return start_method_; }
+
   /// Process ids of the workers that run now. A pid may be stale by the time it is read.
   std::vector<int> worker_pids() const {
     return crew("Pool.worker_pids").worker_pids("Pool.worker_pids");
@@ -132,6 +148,7 @@ class Pool {
     }
   }
 
+  StartMethod start_method_;
   std::unique_ptr<work::Crew> crew_;
   int exceptions_when_made_ = std::uncaught_exceptions();
 };

@@ -87,7 +87,7 @@ class Scene {
     }
   }
 
-  work::Crew crew_{1};
+  work::Crew crew_{{.workers = 1}};
 };
 
 void wait_until_dead(pid_t pid) {

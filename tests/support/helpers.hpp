@@ -2,6 +2,7 @@
 // Small tools that several tests need.
 #pragma once
 
+#include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/wait.h>
@@ -69,6 +70,32 @@ struct Pipe {
     }
     return text;
   }
+};
+
+/// A Pipe for tasks in processes that need not be copies of the one that has it: a plain value.
+struct PipeElsewhere {
+  static PipeElsewhere of(Pipe const& pipe) {
+    return {::getpid(), pipe.reader.get(), pipe.writer.get()};
+  }
+
+  void tell() const {
+    auto const fd = open(writer, O_WRONLY);
+    if (::write(fd.get(), ".", 1) != 1) std::abort();
+  }
+  void hear() const {
+    auto const fd = open(reader, O_RDONLY);
+    char what = '\0';
+    if (::read(fd.get(), &what, 1) < 0) std::abort();
+  }
+  multiprocessing::os::Fd open(int number, int flags) const {
+    char path[64];
+    std::snprintf(path, sizeof path, "/proc/%d/fd/%d", owner, number);
+    return multiprocessing::os::Fd(::open(path, flags));
+  }
+
+  pid_t owner;
+  int reader;
+  int writer;
 };
 
 /// Returns once the state in a directory of /proc is one of `states`, or it is gone.

@@ -78,8 +78,19 @@ class Guard : public Listener {
 
 CATCH_REGISTER_LISTENER(Guard)
 
+namespace {
+/// The one that the environment names, for tests that leave it to the program.
+void set_start_method() {
+  char const* const name = std::getenv("MULTIPROCESSING_TEST_START_METHOD");
+  for (auto const method : multiprocessing::get_all_start_methods()) {
+    if (name != nullptr && to_string(method) == name) multiprocessing::set_start_method(method);
+  }
+}
+}  // namespace
+
 int main(int argc, char** argv) {
   multiprocessing::init(argc, argv);
+  set_start_method();
   ::setpgid(0, 0);  // so that the watchdog can end whatever the test started
   std::signal(SIGALRM, bite);
   multiprocessing::launch::LifeLine::reader();  // stays, as of the first daemon on

@@ -22,7 +22,7 @@ void close_and_join(Crew& crew) {
 }  // namespace
 
 TEST_CASE("a crew has as many workers as asked for, and none after the join", "[crew]") {
-  Crew crew(3);
+  Crew crew({.workers = 3});
   auto const pids = crew.worker_pids("test");
   CHECK(pids.size() == 3);
   for (int const pid : pids) CHECK(::kill(pid, 0) == 0);
@@ -31,7 +31,7 @@ TEST_CASE("a crew has as many workers as asked for, and none after the join", "[
 }
 
 TEST_CASE("a dead worker is replaced", "[crew]") {
-  Crew crew(2);
+  Crew crew({.workers = 2});
   auto const before = crew.worker_pids("test");
   ::kill(before[0], SIGKILL);
   for (;;) {
@@ -42,7 +42,7 @@ TEST_CASE("a dead worker is replaced", "[crew]") {
 }
 
 TEST_CASE("a crew whose nursery is killed says that it is broken", "[crew]") {
-  Crew crew(1);
+  Crew crew({.workers = 1});
   auto const worker = crew.worker_pids("test")[0];
   // the worker's parent is the nursery
   std::string const stat_path = "/proc/" + std::to_string(worker) + "/stat";
@@ -64,7 +64,7 @@ TEST_CASE("a crew that gets no processes throws, and leaves none", "[crew]") {
     rlimit const limit{2, 2};
     ::setrlimit(RLIMIT_NPROC, &limit);
     try {
-      Crew crew(8);
+      Crew crew({.workers = 8});
     } catch (std::system_error const& error) {
       return error.code() == std::errc::resource_unavailable_try_again ? 0 : 2;
     }
@@ -74,7 +74,7 @@ TEST_CASE("a crew that gets no processes throws, and leaves none", "[crew]") {
 }
 
 TEST_CASE("a crew is of no use to a child of its owner", "[crew]") {
-  Crew crew(1);
+  Crew crew({.workers = 1});
   auto const use_it = [&] {
     auto const text = support::message_of<std::logic_error>([&] { crew.require_open("map"); });
     return text.find("belongs to process") != std::string::npos ? 0 : 1;
@@ -85,7 +85,7 @@ TEST_CASE("a crew is of no use to a child of its owner", "[crew]") {
 }
 
 TEST_CASE("a join before the close, and work after it, are errors", "[crew]") {
-  Crew crew(1);
+  Crew crew({.workers = 1});
   CHECK_THAT(support::message_of<std::invalid_argument>([&] { crew.join("Pool.join"); }),
              ContainsSubstring("Pool.join: the pool is still running"));
   close_and_join(crew);

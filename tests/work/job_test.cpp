@@ -33,7 +33,7 @@ TEST_CASE("sizes cut the items into chunks, the last one shorter", "[job]") {
 }
 
 TEST_CASE("a job of too many chunks is refused with the way out", "[job]") {
-  Crew crew(1);
+  Crew crew({.workers = 1});
   auto const text = support::message_of<std::length_error>(
       [&] { Job const job(crew, "Pool.map", {.items = std::uint64_t{1} << 33}, {}, {}); });
   CHECK_THAT(text,
@@ -42,7 +42,7 @@ TEST_CASE("a job of too many chunks is refused with the way out", "[job]") {
 }
 
 TEST_CASE("a job that does not fit is bad_alloc, and the next one runs", "[job]") {
-  Crew crew(1);
+  Crew crew({.workers = 1});
   CHECK_THROWS_AS(
       Job(crew, "Pool.map", {.items = 1, .result_bytes = std::uint64_t{1} << 50}, {}, {}),
       std::bad_alloc);
@@ -51,7 +51,7 @@ TEST_CASE("a job that does not fit is bad_alloc, and the next one runs", "[job]"
 }
 
 TEST_CASE("after a big job its memory is back with the system", "[job]") {
-  Crew crew(2);
+  Crew crew({.workers = 2});
   map(crew, "Pool.map", {}, &support::square, support::numbers(1000));
   auto const before = backed_bytes(crew);
   map(

@@ -31,7 +31,7 @@ class NoDefault {
 /// One crew for all that follows.
 class CrewFixture {
  public:
-  CrewFixture() : crew_(2) {}
+  CrewFixture() : crew_({.workers = 2}) {}
   ~CrewFixture() {
     crew_.close("test");
     crew_.join("test");

@@ -31,7 +31,7 @@ TEST_CASE("what a dying worker left unclaimed is run by the next, also while clo
   started = &pipes[0];
   go = &pipes[1];
   ran = &pipes[2];
-  Crew crew(1);
+  Crew crew({.workers = 1});
   std::atomic<int> died{0};
   std::thread caller([&] {
     try {
@@ -64,7 +64,7 @@ TEST_CASE("a worker that ignores SIGTERM is gone after the terminate all the sam
           "[supervisor]") {
   support::Pipe pipe;
   started = &pipe;
-  Crew crew(2);
+  Crew crew({.workers = 2});
   std::atomic<bool> cancelled{false};
   std::thread caller([&] {
     try {

@@ -37,6 +37,7 @@
 #include <optional>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/launch/sigint_policy.hpp>
 #include <multiprocessing/shm/life_lock.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/event_count.hpp>
@@ -103,6 +104,11 @@ class Board {
 
   static constexpr std::size_t kSlots = 64;         // bits in `active`; further calls of map wait
   static constexpr std::size_t kMaxWorkers = 1024;  // more processes than any machine has use for
+
+  static constexpr shm::Offset kPlace = shm::Segment::kHeaderSize;  // in the segment
+
+  // constant
+  SigintPolicy sigint = SigintPolicy::ignore;  // of the workers
 
   // written by the owner
   std::atomic<Phase> phase{Phase::Open};

@@ -41,21 +41,23 @@ struct JobMemory {
 /// Threads: safe. Fork: good for the process that made it only.
 class Crew {
  public:
-  /// Blocks: until all workers have been forked. Throws: std::system_error, std::bad_alloc.
-  explicit Crew(int workers)
-      : workers_(workers),
+  struct Options {
+    int workers;
+    StartMethod method = StartMethod::fork;  // of the nursery, which forks the workers
+    SigintPolicy sigint = SigintPolicy::ignore;
+  };
+
+  /// Blocks: until all workers have been forked. Throws: std::system_error, std::bad_alloc; as
+  /// start_afresh().
+  explicit Crew(Options const& options)
+      : workers_(options.workers),
         segment_("multiprocessing-pool", kReservation, kSmallestReservation),
         board_(make_board(segment_)),
         words_(segment_, part(kWordsBegin, kPayloadBegin), segment_.size()),
         payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm) {
+    board_->sigint = options.sigint;
     os::Fd const ready = os::create_eventfd();
-    auto const modules = os::ModuleTable::now();
-    auto who = launch::new_child_identity();
-    who->name = "PoolNursery-" + who->number;
-    nursery_ = launch::start_nursery(
-        std::move(who), static_cast<std::size_t>(workers), [&](launch::Nursery& nursery) {
-          return Supervisor(nursery, segment_, *board_, modules).run(ready);
-        });
+    nursery_ = start_nursery(options.method, ready);
     base::ScopeGuard end_nursery([this] {
       nursery_.process->send(SIGKILL);
       nursery_.process->wait_until(base::Deadline::never());
@@ -244,12 +246,26 @@ class Crew {
   static constexpr std::uint64_t kPayloadBegin = 2;
   static constexpr std::uint64_t kLogsBegin = kParts - Board::kSlots;
 
-  static constexpr shm::Offset kBoard = shm::Segment::kHeaderSize;
-  static constexpr shm::Offset kBoardEnd = shm::round_up(kBoard + sizeof(Board), base::kCacheLine);
+  static constexpr shm::Offset kBoardEnd =
+      shm::round_up(Board::kPlace + sizeof(Board), base::kCacheLine);
 
   static Board* make_board(shm::Segment const& segment) {
-    segment.commit({kBoard, sizeof(Board)});
-    return new (segment.data(kBoard)) Board;
+    segment.commit({Board::kPlace, sizeof(Board)});
+    return new (segment.data(Board::kPlace)) Board;
+  }
+
+  launch::NurseryHandle start_nursery(StartMethod method, os::Fd const& ready) const {
+    auto who = launch::new_child_identity();
+    who->name = "PoolNursery-" + who->number;
+    auto const workers = static_cast<std::size_t>(workers_);
+    if (method != StartMethod::fork) {
+      return launch::start_nursery(method, who, workers, &supervise,
+                                   {segment_.fd().get(), ready.get()});
+    }
+    auto const modules = os::ModuleTable::now();
+    return launch::fork_nursery(std::move(who), workers, [&](launch::Nursery& nursery) {
+      return Supervisor(nursery, segment_, *board_, modules).run(ready);
+    });
   }
 
   shm::Range part(std::uint64_t begin, std::uint64_t end) const noexcept {

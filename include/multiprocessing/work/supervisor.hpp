@@ -8,6 +8,8 @@
 #include <memory>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/identity.hpp>
@@ -66,7 +68,7 @@ class Supervisor {
     auto const body = [this, number] {
       return Worker(segment_, board_, modules_, static_cast<WorkerNumber>(number)).run();
     };
-    nursery_.start(number, std::move(who), body);
+    nursery_.start(number, std::move(who), body, board_.sigint);
     board_.worker_pids[number] = nursery_.pid(number);
   }
 
@@ -156,5 +158,12 @@ class Supervisor {
   base::Deadline next_try_ = base::Deadline::never();  // to replace workers; never: at once
   base::Deadline give_up_ = base::Deadline::never();
 };
+
+/// What a nursery does that is not forked. `fds`: the segment, and what it tells that it is ready.
+inline int supervise(launch::Nursery& nursery, std::vector<os::Fd> fds) {
+  auto const segment = shm::Segment::attach(std::move(fds.at(0)));
+  auto const modules = os::ModuleTable::now();
+  return Supervisor(nursery, segment, *segment.at<Board>(Board::kPlace), modules).run(fds.at(1));
+}
 
 }  // namespace multiprocessing::work
