@@ -4,6 +4,8 @@
 // moment to the child's first instruction of the user's, which notes the time.
 //
 //   fork/M spawn/M forkserver/M   mp::Process by that method: made, start(), join(), dropped
+//   fork_sharing/M         fork/M in a program that has objects of this library in shared memory,
+//                          as those of spawn/M and forkserver/M have; that of fork/M has none
 //   raw_fork/M             fork, _exit, waitpid: the floor of fork/M; raw_fork/0, of a small
 //                          process, is what forkserver/M is compared with
 //   asked_fork/M           the same by a small helper, asked for and answered through a socket:
@@ -19,9 +21,9 @@
 // out.
 //
 // Who measures is a parent process for each M, made at its first use and kept, so its memory is
-// touched once; raw cases have others than the library's, without its handlers at fork. The
-// library's have a heap already, and a fork server, which is not what is measured. The CPU column
-// is of the program that asks them for it: no matter.
+// touched once; there are two for each, with shared objects and, for the raw cases and fork/M,
+// without: raw forks do not call the library's handlers. The first start of a fork server is not
+// measured. The CPU column is of the program that asks them for it: no matter.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/mman.h>
@@ -162,21 +164,35 @@ pid_t posix_spawn_program(char const* program, char* const* argv) {
 Times posix_spawn_exit() { return run_program(kExit, posix_spawn_program); }
 Times posix_spawn_return() { return run_program(kReturn, posix_spawn_program); }
 
-void note_time(mp::RawValue<Nanoseconds> const& at) { at = now(); }
-
-template <mp::StartMethod method>
-Times process() {
-  static mp::RawValue<Nanoseconds> const at;
-  auto const begin = now();
+/// `function(args...)` in a process, where it notes the time.
+template <class... Args>
+Nanoseconds run_process(mp::StartMethod method, void (*function)(Args const&...),
+                        Args const&... args) {
   {
-    mp::Process process({.start_method = method}, note_time, at);
+    mp::Process process({.start_method = method}, function, args...);
     process.start();
     process.join();
   }
-  return {now() - begin, at.value() - begin};
+  return now();
 }
 
-enum class Kind { Raw, Library };
+void note_in_stamp() { *stamp().at = now(); }
+Times process() {
+  auto const begin = now();
+  auto const end = run_process(mp::StartMethod::fork, note_in_stamp);
+  return {end - begin, *stamp().at - begin};
+}
+
+void note_in_value(mp::RawValue<Nanoseconds> const& at) { at = now(); }
+template <mp::StartMethod method>
+Times sharing_process() {
+  static mp::RawValue<Nanoseconds> const at;
+  auto const begin = now();
+  auto const end = run_process(method, note_in_value, at);
+  return {end - begin, at.value() - begin};
+}
+
+enum class Kind { Plain, Sharing };
 
 /// Makes `mib` MiB resident, for good.
 void grow(std::int64_t mib) {
@@ -205,8 +221,12 @@ class Parent {
     ::close(ends[0]);
     mp::os::die_with_parent(owner);
     try {
-      kind == Kind::Raw ? raw_fork() : process<mp::StartMethod::forkserver>();
-      if (kind == Kind::Raw) asked_fork();
+      if (kind == Kind::Plain) {
+        stamp();
+        helper();
+      } else {
+        sharing_process<mp::StartMethod::forkserver>();
+      }
       grow(mib);
       serve(ends[1]);
     } catch (std::exception const& error) {
@@ -281,14 +301,15 @@ void register_cases(std::int64_t mib, std::string const& suffix, Nanoseconds Tim
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
   };
-  add("raw_fork", Kind::Raw, raw_fork);
-  add("fork", Kind::Library, process<mp::StartMethod::fork>);
-  add("vfork_exec", Kind::Raw, vfork_exec);
-  add("posix_spawn_exit", Kind::Raw, posix_spawn_exit);
-  add("posix_spawn_return", Kind::Raw, posix_spawn_return);
-  add("spawn", Kind::Library, process<mp::StartMethod::spawn>);
-  add("asked_fork", Kind::Raw, asked_fork);
-  add("forkserver", Kind::Library, process<mp::StartMethod::forkserver>);
+  add("raw_fork", Kind::Plain, raw_fork);
+  add("fork", Kind::Plain, process);
+  add("fork_sharing", Kind::Sharing, sharing_process<mp::StartMethod::fork>);
+  add("vfork_exec", Kind::Plain, vfork_exec);
+  add("posix_spawn_exit", Kind::Plain, posix_spawn_exit);
+  add("posix_spawn_return", Kind::Plain, posix_spawn_return);
+  add("spawn", Kind::Sharing, sharing_process<mp::StartMethod::spawn>);
+  add("asked_fork", Kind::Plain, asked_fork);
+  add("forkserver", Kind::Sharing, sharing_process<mp::StartMethod::forkserver>);
 }
 
 void register_sizes() {
