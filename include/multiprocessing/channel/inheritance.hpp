@@ -29,10 +29,11 @@ class Heirloom {
 using Heirlooms = std::vector<std::weak_ptr<Heirloom>>;
 
 namespace inheritance_detail {
-/// All of this process. Guarded by the fork gate, so that no fork finds it half changed.
-inline Heirlooms& all() {
-  static auto* const heirlooms = new Heirlooms;
-  return *heirlooms;
+/// All of this process; null: there were none yet. Never freed. Guarded by the fork gate, so that
+/// no fork finds it half changed.
+inline Heirlooms*& all() noexcept {
+  static constinit Heirlooms* heirlooms = nullptr;
+  return heirlooms;
 }
 /// What the handles that this thread copies now belong to; null: nobody wants to know.
 inline Heirlooms*& collected() noexcept {
@@ -44,9 +45,10 @@ inline Heirlooms*& collected() noexcept {
 /// From now on children give it up, unless they are handed it.
 inline void register_heirloom(std::shared_ptr<Heirloom> const& heirloom) {
   std::lock_guard const gate(os::fork_gate());
-  auto& all = inheritance_detail::all();
-  std::erase_if(all, [](auto const& each) { return each.expired(); });
-  all.push_back(heirloom);
+  auto*& all = inheritance_detail::all();
+  if (all == nullptr) all = new Heirlooms;
+  std::erase_if(*all, [](auto const& each) { return each.expired(); });
+  all->push_back(heirloom);
 }
 
 /// To be called by every handle that is copied or moved.
@@ -73,11 +75,13 @@ class Collector {
 
 /// In a forked child, before any code of the user's: gives up all but `handed`.
 inline void keep_only(Heirlooms const& handed) noexcept {
+  auto const* const all = inheritance_detail::all();
+  if (all == nullptr) return;
   auto const is_handed = [&](std::shared_ptr<Heirloom> const& one) {
     return std::any_of(handed.begin(), handed.end(),
                        [&](auto const& each) { return each.lock() == one; });
   };
-  for (auto const& each : inheritance_detail::all()) {
+  for (auto const& each : *all) {
     if (auto const one = each.lock(); one && !is_handed(one)) one->give_up();
   }
 }

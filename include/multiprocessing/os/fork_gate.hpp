@@ -5,13 +5,15 @@
 #pragma once
 
 #include <mutex>
+#include <type_traits>
 
 namespace multiprocessing::os {
 
 /// Never destroyed: processes may still be started while static objects are.
-inline std::mutex& fork_gate() {
-  static auto* const gate = new std::mutex;
-  return *gate;
+inline std::mutex& fork_gate() noexcept {
+  static_assert(std::is_trivially_destructible_v<std::mutex>);
+  static constinit std::mutex gate;
+  return gate;
 }
 
 }  // namespace multiprocessing::os

@@ -10,9 +10,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <multiprocessing/os/fork_gate.hpp>
@@ -81,11 +83,10 @@ inline bool contains(dl_phdr_info const& info, std::uintptr_t address) noexcept 
   return false;
 }
 
-/// Calls `visit(dl_phdr_info const&)` for each loaded module until it returns true. Takes a lock of
-/// the dynamic linker, so it keeps out forks.
+/// Calls `visit(dl_phdr_info const&)` for each loaded module until it returns true.
+/// REQUIRES: the fork gate, because it takes a lock of the dynamic linker.
 template <class Visit>
 void for_each_loaded(Visit visit) {
-  std::lock_guard const gate(fork_gate());
   ::dl_iterate_phdr([](dl_phdr_info* info, std::size_t,
                        void* data) { return (*static_cast<Visit*>(data))(*info) ? 1 : 0; },
                     &visit);
@@ -106,6 +107,7 @@ inline Module describe(dl_phdr_info const& info) {
 
 /// The module whose code or data lies at `address`.
 inline std::optional<Module> module_at(std::uintptr_t address) {
+  std::lock_guard const gate(fork_gate());
   std::optional<Module> found;
   module_detail::for_each_loaded([&](dl_phdr_info const& info) {
     if (!module_detail::contains(info, address)) return false;
@@ -120,30 +122,51 @@ inline std::optional<Module> module_at(std::uintptr_t address) {
 class ModuleTable {
  public:
   static ModuleTable now() {
-    ModuleTable table;
+    std::lock_guard const gate(fork_gate());
+    // Stays until the linker counts others: to look at the modules takes a page of each of them,
+    // which every child of a fork server would have to have mapped first.
+    static auto* const latest = new ModuleTable;  // guarded by the gate; never freed
+    std::shared_ptr<Modules> fresh;
     module_detail::for_each_loaded([&](dl_phdr_info const& info) {
-      table.modules_.push_back(module_detail::describe(info));
+      if (latest->modules_ != nullptr && latest->modules_->added == info.dlpi_adds &&
+          latest->modules_->removed == info.dlpi_subs) {
+        return true;
+      }
+      if (fresh == nullptr) fresh = std::make_shared<Modules>(info.dlpi_adds, info.dlpi_subs);
+      fresh->all.push_back(module_detail::describe(info));
       return false;
     });
-    return table;
+    if (fresh != nullptr) latest->modules_ = std::move(fresh);
+    return *latest;
   }
 
   /// Null when no module of this identity was loaded.
   Module const* find(std::uint64_t identity) const noexcept {
-    for (auto const& module : modules_) {
-      if (module.identity == identity) return &module;
-    }
-    return nullptr;
+    if (modules_ == nullptr) return nullptr;
+    auto const& all = modules_->all;
+    auto const found = std::find_if(
+        all.begin(), all.end(), [&](Module const& module) { return module.identity == identity; });
+    return found == all.end() ? nullptr : &*found;
   }
 
   /// Whether `holds(module)` of any.
   template <class Predicate>
   bool any(Predicate const& holds) const {
-    return std::any_of(modules_.begin(), modules_.end(), holds);
+    return modules_ != nullptr && std::any_of(modules_->all.begin(), modules_->all.end(), holds);
   }
 
  private:
-  std::vector<Module> modules_;
+  struct Modules {
+    Modules(unsigned long long add_count, unsigned long long remove_count)
+        : added(add_count), removed(remove_count) {}
+
+    // How many modules the linker had ever added and removed when these were there.
+    unsigned long long added;
+    unsigned long long removed;
+    std::vector<Module> all;
+  };
+
+  std::shared_ptr<Modules const> modules_;  // null: none
 };
 
 }  // namespace multiprocessing::os

@@ -45,9 +45,11 @@ inline Fd open_pidfd(pid_t pid) {
 
 /// Now, in the clock in which the kernel tells when a process began.
 inline std::uint64_t ticks_since_boot() noexcept {
-  timespec now;
-  ::clock_gettime(CLOCK_BOOTTIME, &now);
-  auto const ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  // Every forked child asks: so no function that it would not need otherwise, whose pages the
+  // kernel would have to map for it. syscall() it needs.
+  static auto const ticks = static_cast<std::uint64_t>(::sysconf(_SC_CLK_TCK));
+  timespec now{};
+  ::syscall(SYS_clock_gettime, CLOCK_BOOTTIME, &now);
   return static_cast<std::uint64_t>(now.tv_sec) * ticks +
          static_cast<std::uint64_t>(now.tv_nsec) * ticks / 1'000'000'000;
 }

@@ -33,23 +33,25 @@ inline std::atomic<ForkListener>& fork_listener() noexcept {
 inline pid_t fork_process() {
   std::lock_guard const gate(fork_gate());  // the child, too, unlocks its copy
   pid_t const pid = ::fork();
+  if (pid == 0) return 0;
   int const fork_errno = errno;
-  if (pid != 0) {
-    if (ForkListener const listener = fork_listener().load()) listener(pid);
-  }
+  if (ForkListener const listener = fork_listener().load()) listener(pid);
   if (pid == -1) throw_error(fork_errno, "fork", "");
   return pid;
 }
 
 /// Ends the process at once: no atexit, no static destructors, no flushing.
-[[noreturn]] inline void exit_now(int code) noexcept { ::_exit(code); }
+[[noreturn]] inline void exit_now(int code) noexcept {
+  // By pointer, here and below: a call by name has the dynamic linker look the function up at its
+  // first use, which would be in every child again, and take a dozen page faults.
+  auto* const volatile exit_function = &::_exit;
+  for (;;) exit_function(code);
+}
 
 /// From now on std::exit() in this process runs the thread-local destructors of its thread, what
 /// was registered after this call, then `leave` with the exit code, which must not return: what the
 /// parent had registered never runs here.
 inline void intercept_exit(void (*leave)(int code, void*)) noexcept {
-  // By pointer, here and below: a call by name has the dynamic linker look the function up at its
-  // first use, which would be in every child again.
   auto* const volatile on_exit_function = &::on_exit;
   // without memory for it, nothing may run
   if (on_exit_function(leave, nullptr) != 0) exit_now(1);

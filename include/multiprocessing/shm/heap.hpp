@@ -12,6 +12,7 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
 #include <concepts>
 #include <cstddef>
@@ -162,11 +163,14 @@ class Heap {
     std::lock_guard const gate(os::fork_gate());  // no fork finds it half made
     if (auto* const heap = current().load()) return *heap;
     register_handlers();
+    // Among the other static objects: a fork has parent and child write to them in any case, and
+    // each of both copy every page that it writes to.
+    alignas(Heap) static constinit std::array<std::byte, sizeof(Heap)> room{};
     auto admission = Admission::of_this_process();
-    auto heap =
-        admission ? std::make_unique<Heap>(std::move(*admission)) : std::make_unique<Heap>();
-    current() = heap.get();
-    return *heap.release();
+    auto* const heap =
+        admission ? new (room.data()) Heap(std::move(*admission)) : new (room.data()) Heap;
+    current() = heap;
+    return *heap;
   }
 
   /// What this process has of a block.
