@@ -198,6 +198,15 @@ constexpr BytesOf<T> value_bits() {
 
 using Word = std::uint64_t __attribute__((vector_size(16)));  // what every processor has
 
+/// What is looked at at a time in `size` bytes.
+template <std::size_t size>
+using LargestIn = std::conditional_t<
+    (size >= sizeof(Word)), Word,
+    std::conditional_t<
+        (size >= 8), std::uint64_t,
+        std::conditional_t<(size >= 4), std::uint32_t,
+                           std::conditional_t<(size >= 2), std::uint16_t, std::uint8_t>>>>;
+
 template <class Unit>
 Unit load(void const* from) {
   Unit unit;
@@ -255,7 +264,7 @@ class Holes {
   }
 
  private:
-  using Unit = std::conditional_t<(kSize >= sizeof(Word)), Word, unsigned char>;
+  using Unit = LargestIn<kSize>;
   using Pattern = std::array<unsigned char, kSize>;
 
   /// Calls `each` for so many units that no hole is left out. Returns how many.
@@ -311,11 +320,17 @@ class Holes {
   }
 };
 
-/// As many Ts as give a processor enough to do at a time; fewer where their bits take time as well.
+/// As many Ts as give a processor enough to do at a time, and whole words if that takes few; fewer
+/// where their bits take time as well.
 template <class T>
 consteval std::size_t together() {
   constexpr std::size_t kEnough = (kBitsAreKnown<T> ? 6 : 1) * sizeof(Word);
-  return (kEnough + sizeof(T) - 1) / sizeof(T);
+  constexpr std::size_t kTooMuch = 4 * kEnough;  // for each word is an instruction or two
+  constexpr auto kLeast = (kEnough + sizeof(T) - 1) / sizeof(T);
+  for (auto copies = kLeast; copies * sizeof(T) <= kTooMuch; ++copies) {
+    if (copies * sizeof(T) % sizeof(Word) == 0) return copies;
+  }
+  return kLeast;
 }
 
 /// Without what is behind the last byte that belongs to a value.
@@ -347,9 +362,14 @@ void write_representations(std::byte* to, T const* values, std::size_t count) no
   } else {
     using namespace representation_detail;
     constexpr auto kMany = together<T>();
-    auto const all = count / kMany * kMany;
-    Holes<T, kMany>::write(to, from, count / kMany);
-    Holes<T, 1>::write(to + all * sizeof(T), from + all * sizeof(T), count - all);
+    using Many = Holes<T, kMany>;
+    Many::write(to, from, count / kMany);
+    if (count < kMany) {
+      Holes<T, 1>::write(to, from, count);
+    } else if (count % kMany != 0) {  // the last of them, some once more
+      auto const last = (count - kMany) * sizeof(T);
+      Many::write(to + last, from + last, 1);
+    }
   }
 }
 template <Representable T, std::size_t n>
@@ -396,9 +416,10 @@ struct Representations {
     } else {
       using namespace representation_detail;
       constexpr auto kMany = together<T>();
-      auto const all = count / kMany * kMany;
-      return Holes<T, kMany>::are_empty(bytes, count / kMany) &&
-             Holes<T, 1>::are_empty(bytes + all * sizeof(T), count - all);
+      if (count < kMany) return Holes<T, 1>::are_empty(bytes, count);
+      using Many = Holes<T, kMany>;
+      return Many::are_empty(bytes, count / kMany) &&
+             (count % kMany == 0 || Many::are_empty(bytes + (count - kMany) * sizeof(T), 1));
     }
   }
 };
