@@ -198,6 +198,11 @@ constexpr BytesOf<T> value_bits() {
 
 using Word = std::uint64_t __attribute__((vector_size(16)));  // what every processor has
 
+#if defined(__x86_64__)
+using WideWord = std::uint64_t __attribute__((vector_size(32)));  // what most of these have
+inline bool has_wide_words() noexcept { return __builtin_cpu_supports("avx2") != 0; }
+#endif
+
 /// What is looked at at a time in `size` bytes.
 template <std::size_t size>
 using LargestIn = std::conditional_t<
@@ -239,6 +244,12 @@ class Holes {
         count -= copied;
       }
     } else {
+#if defined(__x86_64__)
+      if constexpr (kSize >= sizeof(WideWord) && kBitsAreKnown<T>) {
+        constexpr std::size_t kWorthACall = 384;
+        if (count >= kWorthACall / kSize && has_wide_words()) return write_wide(to, from, count);
+      }
+#endif
       for (; count != 0; --count, from += kSize, to += kSize) {
         std::size_t at = 0;
         for (; at <= kSize - sizeof(Unit); at += sizeof(Unit)) write_unit(at);
@@ -306,6 +317,26 @@ class Holes {
       return repeat(value_bits<T>());
     }
   }
+
+#if defined(__x86_64__)
+  /// write(), as a function of its own, because other processors could not run it. Twice as fast
+  /// while all is in the nearest cache.
+  [[gnu::target("avx2")]] static void write_wide(std::byte* to, std::byte const* from,
+                                                 std::size_t count) noexcept {
+    auto const& bits = pattern();
+    for (; count != 0; --count, from += kSize, to += kSize) {
+      for (std::size_t i = 0; i < kSize; i += sizeof(WideWord)) {
+        auto const at = std::min(i, kSize - sizeof(WideWord));
+        WideWord word;
+        WideWord mask;
+        std::memcpy(&word, from + at, sizeof word);
+        std::memcpy(&mask, bits.data() + at, sizeof mask);
+        word &= mask;
+        std::memcpy(to + at, &word, sizeof word);
+      }
+    }
+  }
+#endif
 
   /// What is found in holes. What lies at the same place is put together before it is compared, in
   /// a register for each place, so that none waits for another.
