@@ -14,7 +14,7 @@
 //   small           5 scalars, a string of 11, 16 bytes, a map of 2 numbers by their names
 //   doubles/N       N doubles: 1'000 are in the nearest cache, a million in none that is near
 //   points          100'000 structs of 3 doubles
-//   padded          100'000 structs of int, double and bool
+//   padded/N        N structs of int, double and bool: 1'000 nearly fill the nearest cache
 //   named           100'000 structs of a string of 11 and a double
 //   tree            10'000 nodes, each owned by another, up to 405 deep
 #include <cstddef>
@@ -178,9 +178,10 @@ struct Points {
   static constexpr auto kName = "points";
   static auto make() { return std::vector<payload::Point>(kStructs, {1.5, 2.5, 3.5}); }
 };
+template <std::size_t n>
 struct PaddedOnes {
-  static constexpr auto kName = "padded";
-  static auto make() { return std::vector<payload::Padded>(kStructs, {1, 2.5, true}); }
+  static constexpr auto kName = n == 1000 ? "padded/1000" : "padded/100000";
+  static auto make() { return std::vector<payload::Padded>(n, {1, 2.5, true}); }
 };
 struct NamedOnes {
   static constexpr auto kName = "named";
@@ -357,8 +358,8 @@ void add(std::string const& peer) {
 
 template <class Peer>
 void add_all(std::string const& peer) {
-  add<Peer, SmallOne, Doubles<1000>, Doubles<1'000'000>, Points, PaddedOnes, NamedOnes, DeepTree>(
-      peer);
+  add<Peer, SmallOne, Doubles<1000>, Doubles<1'000'000>, Points, PaddedOnes<1000>,
+      PaddedOnes<kStructs>, NamedOnes, DeepTree>(peer);
 }
 
 }  // namespace
@@ -372,7 +373,8 @@ int main(int argc, char** argv) {
 #else
   std::cerr << "Boost.Serialization was not found: its cases are left out\n";
 #endif
-  add<Copy, Doubles<1000>, Doubles<1'000'000>, Points, PaddedOnes>("copy");
+  add<Copy, Doubles<1000>, Doubles<1'000'000>, Points, PaddedOnes<1000>, PaddedOnes<kStructs>>(
+      "copy");
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   benchmark::RunSpecifiedBenchmarks();

@@ -47,6 +47,8 @@ template <class T>
   Bytes bytes;
   if constexpr (Picklable<T>) {
     constexpr auto type = wire::kTypeHash<T>;
+    constexpr std::size_t kUsually = 192;  // enough, so that memory is asked for once
+    bytes.reserve(kUsually);
     bytes.resize(sizeof type);
     std::memcpy(bytes.data(), &type, sizeof type);
     wire::encode(bytes, value);

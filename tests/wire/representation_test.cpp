@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/wire/representation.hpp>
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -62,6 +64,48 @@ struct Odd {
   bool flags[3];
   char text[20];
 };
+struct Three {  // alignment 1, as those of 5
+  char text[2];
+  bool flag;
+};
+struct Five {
+  bool flag;
+  char text[4];
+};
+struct Ten {  // alignment 2; a hole in the head, the middle and the tail
+  char head;
+  std::int16_t a;
+  char middle;
+  std::int16_t b;
+  char tail;
+};
+struct Twelve {  // alignment 4
+  std::int16_t a;
+  int b;
+  char c;
+};
+struct Twenty {
+  int a;
+  char b;
+  int c[3];
+};
+struct Forty {  // alignment 8
+  char head;
+  double values[3];
+  int tail;
+};
+struct Long {  // alignment 16
+  char head;
+  long double value;
+  bool tail;
+};
+struct Nested {
+  char head;
+  Twelve twelve;
+  Ten tens[2];
+  bool flag;
+  Long last;
+};
 class NoDefault {
  public:
   constexpr NoDefault(char a, int b) : a_(a), b_(b) {}
@@ -81,6 +125,9 @@ static_assert(!wire::kEveryByteCounts<bool> && !wire::kEveryByteCounts<long doub
 static_assert(!wire::kEveryByteCounts<Holes> && !wire::kEveryByteCounts<Deep>);
 static_assert(!wire::kEveryByteCounts<Bits> && !wire::kEveryByteCounts<NoDefault>);
 static_assert(!wire::kEveryByteCounts<std::array<Holes, 2>>);
+static_assert(sizeof(Three) == 3 && sizeof(Five) == 5 && sizeof(Ten) == 10);
+static_assert(sizeof(Twelve) == 12 && sizeof(Twenty) == 20 && sizeof(Forty) == 40);
+static_assert(sizeof(Nested) % 16 == 0);
 
 static_assert(wire::Representable<Holes> && wire::Representable<Bits> && wire::Representable<Deep>);
 static_assert(wire::Representable<std::array<Holes, 1000>>);
@@ -193,7 +240,15 @@ void check_many(std::size_t count) {
 }
 
 TEST_CASE("in a range all bytes are looked at, whatever the number of values", "[representation]") {
-  for (std::size_t const count : {0u, 1u, 2u, 3u, 5u, 7u, 8u, 9u, 17u}) {
+  for (std::size_t const count : {0u, 1u, 2u, 3u, 5u, 7u, 8u, 9u, 17u, 33u}) {
+    check_many<Three>(count);
+    check_many<Five>(count);
+    check_many<Ten>(count);
+    check_many<Twelve>(count);
+    check_many<Twenty>(count);
+    check_many<Forty>(count);
+    check_many<Long>(count);
+    check_many<std::array<Five, 3>>(count);
     check_many<bool>(count * 13);
     check_many<Short>(count * 7);
     check_many<Holes>(count);
@@ -203,6 +258,76 @@ TEST_CASE("in a range all bytes are looked at, whatever the number of values", "
     check_many<FewHoles>(count);
     check_many<NoDefault>(count);
     check_many<long double>(count);
+  }
+}
+
+/// `count` Ts, all bytes 0xff, are written; what stands where `is_member` finds none, is zero.
+template <class T>
+void check_large(std::size_t count, auto const& is_member) {
+  INFO(sizeof(T) << " bytes, " << count << " times");
+  auto const size = count * sizeof(T);
+  std::vector<std::byte> const bytes(size, std::byte{0xff});
+  std::vector<std::byte> written(size, std::byte{0xEE});
+  wire::write_representations(written.data(), reinterpret_cast<T const*>(bytes.data()), count);
+  std::size_t wrong = 0;
+  for (std::size_t i = 0; i < size; ++i) {
+    auto const right = is_member(i % sizeof(T)) ? std::byte{0xff} : std::byte{0};
+    wrong += written[i] == right ? 0u : 1u;
+  }
+  CHECK(wrong == 0);
+  CHECK(wire::are_representations<T>(written.data(), count));
+}
+
+TEST_CASE("nothing is left in the padding of many values", "[representation]") {
+  auto const in = [](std::size_t i, std::size_t first, std::size_t size) {
+    return i - first < size;  // wraps below
+  };
+  for (std::size_t const count : {1u, 100u, 10'001u, 100'000u}) {
+    check_large<Ten>(count, [&](std::size_t i) {
+      return i == 0 || in(i, 2, 2) || i == 4 || in(i, 6, 2) || i == 8;
+    });
+    check_large<Twelve>(count, [&](std::size_t i) { return in(i, 0, 2) || in(i, 4, 5); });
+    check_large<Twenty>(count, [&](std::size_t i) { return in(i, 0, 5) || in(i, 8, 12); });
+    check_large<Forty>(count, [&](std::size_t i) { return i == 0 || in(i, 8, 28); });
+    check_large<long double>(count, [&](std::size_t i) { return in(i, 0, 10); });
+    check_large<std::array<Twelve, 3>>(
+        count, [&](std::size_t i) { return in(i % 12, 0, 2) || in(i % 12, 4, 5); });
+  }
+}
+
+TEST_CASE("padding of a struct in a struct is padding", "[representation]") {
+  check_many<Nested>(1);
+  check_many<Nested>(5);
+  Nested values[50];
+  std::memset(static_cast<void*>(values), 0xff, sizeof values);
+  for (auto& each : values) {
+    each.head = 'h';
+    each.twelve.a = 1;
+    each.twelve.b = 2;
+    each.twelve.c = 'c';
+    for (auto& ten : each.tens) {
+      ten.head = ten.middle = ten.tail = 't';
+      ten.a = ten.b = 3;
+    }
+    each.flag = true;
+    each.last.head = 'l';
+    each.last.value = 4;
+    each.last.tail = false;
+  }
+  std::vector<std::byte> written(sizeof values);
+  wire::write_representations(written.data(), values, 50);
+  CHECK(wire::are_representations<Nested>(written.data(), 50));
+  Nested clean{};
+  clean.head = 'h';
+  clean.twelve = {1, 2, 'c'};
+  for (auto& ten : clean.tens) ten = {'t', 3, 't', 3, 't'};
+  clean.flag = true;
+  clean.last = {'l', 4, false};
+  std::vector<std::byte> expected(sizeof clean);
+  wire::write_representations(expected.data(), &clean, 1);
+  for (std::size_t i = 0; i < 50; ++i) {
+    auto const begin = written.begin() + static_cast<std::ptrdiff_t>(i * sizeof clean);
+    CHECK(std::equal(expected.begin(), expected.end(), begin));
   }
 }
 

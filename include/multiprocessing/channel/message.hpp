@@ -135,7 +135,7 @@ auto encode_message(T const& value, bool is_typed, SendFlat const& send_flat, Se
     };
     return send_flat(content, prefix + sizeof(T), fill);
   } else {
-    if constexpr (wire::archive_detail::NeedsNoArchive<T>) {
+    if constexpr (wire::OnePiece<T>) {
       auto const size = wire::encode_into({}, value);
       if (size > Lane::kLargestInline) {  // straight to where it will be read
         auto block = make_block(prefix + size);

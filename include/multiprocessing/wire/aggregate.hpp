@@ -188,14 +188,23 @@ inline constexpr AggregateFault kAggregateFault = aggregate_detail::find_fault<T
 template <Aggregate T>
 using FieldTypes = decltype(aggregate_detail::types_in(aggregate_detail::tie(std::declval<T&>())));
 
-/// Calls `visit(field)` for each field in order. REQUIRES: kAggregateFault<T> is None.
+/// Calls `visit(field, i)` for each field in order, where `i` is its number, from 0, as a
+/// std::integral_constant. REQUIRES: kAggregateFault<T> is None.
 template <class T, class Visit>
-void for_each_field(T& value, Visit const& visit) {
+void for_each_numbered_field(T& value, Visit const& visit) {
   auto const fields = aggregate_detail::tie(value);
   [&]<std::size_t... i>(std::index_sequence<i...>) {
-    (visit(boost::pfr::detail::sequence_tuple::get<i>(fields)), ...);
+    (visit(boost::pfr::detail::sequence_tuple::get<i>(fields),
+           std::integral_constant<std::size_t, i>{}),
+     ...);
   }
   (std::make_index_sequence<aggregate_detail::kValues<std::remove_const_t<T>>>{});
+}
+
+/// Calls `visit(field)` for each.
+template <class T, class Visit>
+void for_each_field(T& value, Visit const& visit) {
+  for_each_numbered_field(value, [&](auto& field, auto) { visit(field); });
 }
 
 }  // namespace multiprocessing::wire

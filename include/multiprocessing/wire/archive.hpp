@@ -19,6 +19,7 @@
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/wire/aggregate.hpp>
+#include <multiprocessing/wire/alone.hpp>
 #include <multiprocessing/wire/cereal_types.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>  // IWYU pragma: keep
 #include <multiprocessing/wire/decoder.hpp>
@@ -103,11 +104,23 @@ void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, T& value) {
 // Structs.
 template <PlainAggregate T>
 void CEREAL_SAVE_FUNCTION_NAME(Encoder& encoder, T const& value) {
-  for_each_field(value, [&](auto const& field) { encoder(field); });
+  for_each_field(value, [&]<class Field>(Field const& field) {
+    if constexpr (NeedsNoArchive<Field>) {
+      write_alone(encoder, field);
+    } else {
+      encoder(field);
+    }
+  });
 }
 template <PlainAggregate T>
 void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, T& value) {
-  for_each_field(value, [&](auto& field) { decoder(field); });
+  for_each_field(value, [&]<class Field>(Field& field) {
+    if constexpr (NeedsNoArchive<Field>) {
+      fill_alone(decoder, field);
+    } else {
+      decoder(field);
+    }
+  });
 }
 
 // Shared objects, each written once. cereal would take a number for an object of any type.
@@ -181,8 +194,8 @@ T make_whole(Decoder& decoder) {
 /// functions throw.
 template <Picklable T>
 T decode_next(Decoder& decoder) {
-  if constexpr (PlainBytes<T>) {
-    return archive::read_plain_value<T>(decoder);
+  if constexpr (NeedsNoArchive<T>) {
+    return archive::read_alone<T>(decoder);
   } else if constexpr (CodePointer<T>) {
     T pointer = nullptr;
     decoder(pointer);
@@ -214,30 +227,6 @@ decltype(auto) translate(F const& f) {
 
 template <class... Types, class... Above>
 consteval bool all_use_no_memory(TypeList<Types...>, TypeList<Above...>);
-
-/// As cereal would have it written, without making an archive first, which takes longer than to
-/// write what is short.
-template <class T>
-concept NeedsNoArchive = PlainMessage<T> || archive::PlainRange<T>;
-
-template <NeedsNoArchive T>
-void write_alone(Writer& writer, T const& value) {
-  if constexpr (PlainMessage<T>) {
-    archive::write_plain(writer, value);
-  } else {
-    archive::write_range(writer, value);
-  }
-}
-template <NeedsNoArchive T>
-T read_alone(Reader& reader) {
-  if constexpr (PlainMessage<T>) {
-    return archive::read_plain_value<T>(reader);
-  } else {
-    T values;
-    archive::read_range(reader, values);
-    return values;
-  }
-}
 
 /// Whether T has no use for what an archive remembers: objects, registered classes, versions.
 template <class T, class... Above>
@@ -287,7 +276,7 @@ void append(Bytes& sink, T const& value, Parcel* parcel) {
   try {
     if constexpr (NeedsNoArchive<T>) {
       Writer writer(sink);
-      write_alone(writer, value);
+      archive::write_alone(writer, value);
       writer.finish();
     } else {
       translate<PicklingError>([&] {
@@ -307,7 +296,7 @@ void append(Bytes& sink, T const& value, Parcel* parcel) {
 template <class T>
 T take_alone(std::span<std::byte const>& bytes) {
   Reader reader(bytes);
-  T value = read_alone<T>(reader);
+  T value = archive::read_alone<T>(reader);
   bytes = bytes.last(reader.remaining());
   return value;
 }
@@ -350,9 +339,9 @@ void encode(Bytes& sink, T const& value, Parcel& parcel) {
 /// Throws: PicklingError, what the type's own functions throw.
 template <Picklable T>
 std::size_t encode_into(std::span<std::byte> room, T const& value) {
-  if constexpr (archive_detail::NeedsNoArchive<T>) {
+  if constexpr (NeedsNoArchive<T>) {
     Writer writer(room);
-    archive_detail::write_alone(writer, value);
+    archive::write_alone(writer, value);
     return writer.size();
   } else {
     return archive_detail::translate<PicklingError>([&] {

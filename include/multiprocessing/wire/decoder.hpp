@@ -54,6 +54,12 @@ class Reader {
     return take(static_cast<std::size_t>(count) * sizeof(T));
   }
 
+  /// Before the members of a class of `size` bytes, and behind them.
+  void descend(std::size_t size) {
+    if (!depth_.descend(size)) throw_too_deep();
+  }
+  void ascend(std::size_t size) noexcept { depth_.ascend(size); }
+
   std::size_t remaining() const noexcept { return static_cast<std::size_t>(end_ - next_); }
 
   /// A length may not exceed the bytes that are left, so that a damaged one can not ask for all
@@ -62,11 +68,17 @@ class Reader {
     if (length > remaining() && length > kMostEmpty) throw_length(length);
   }
 
+  /// ... that is read from here.
+  std::uint64_t read_length() {
+    std::uint64_t length = 0;
+    read(&length, sizeof length);
+    check_length(length);
+    return length;
+  }
+
   /// To be called behind each element, with what remained before it.
   void count_element(std::size_t remained) {
-    if (remained == remaining() && ++empty_elements_ > kMostEmpty) {
-      throw UnpicklingError("decoding meets too many elements without bytes");
-    }
+    if (remained == remaining() && ++empty_elements_ > kMostEmpty) throw_empty();
   }
 
   /// For how many of `length` elements to reserve memory before they are read. In all, a message
@@ -96,6 +108,13 @@ class Reader {
                           std::to_string(remaining()) + " bytes are left");
   }
 
+  [[noreturn, gnu::noinline]] static void throw_empty() {
+    throw UnpicklingError("decoding meets too many elements without bytes");
+  }
+  [[noreturn, gnu::noinline]] static void throw_too_deep() {
+    throw UnpicklingError("decoding: the value is nested too deeply");
+  }
+
   static constexpr std::uint64_t kMostEmpty = 1024;  // in a message; nobody sends more for a reason
 
   std::byte const* begin_;
@@ -103,6 +122,7 @@ class Reader {
   std::byte const* end_;
   std::size_t spare_;
   std::uint64_t empty_elements_ = 0;
+  Depth depth_;
 };
 
 /// ... as cereal's functions want it.
@@ -119,11 +139,6 @@ class Decoder : public Reader,
     if (parcel_ == nullptr) throw_without_parcel();
     return *parcel_;
   }
-
-  void descend(std::size_t size) {
-    if (!depth_.descend(size)) throw UnpicklingError("decoding: the value is nested too deeply");
-  }
-  void ascend(std::size_t size) noexcept { depth_.ascend(size); }
 
   /// Announces the object of this number, as Encoder::number_of() gave it. Its place.
   std::size_t expect(std::uint32_t number, std::type_index type) {
@@ -164,7 +179,6 @@ class Decoder : public Reader,
     throw UnpicklingError("decoding meets a shared object, which bytes alone can not bring");
   }
 
-  Depth depth_;
   std::vector<Object> objects_;
   os::ModuleTable const* modules_;
   Parcel const* parcel_;

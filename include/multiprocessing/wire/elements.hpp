@@ -66,11 +66,15 @@ template <PlainBytes T>
 requires(!std::is_enum_v<T>) void CEREAL_SAVE_FUNCTION_NAME(Encoder& encoder, T const& value) {
   write_plain(encoder, value);
 }
-template <PlainBytes T>
-requires(!std::is_enum_v<T>) void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, T& value) {
-  auto const* const bytes = decoder.take(sizeof value);
+template <PlainMessage T>
+void fill_plain(Reader& reader, T& value) {
+  auto const* const bytes = reader.take(sizeof value);
   check_representations<T>(bytes, 1);
   read_representation(bytes, value);
+}
+template <PlainBytes T>
+requires(!std::is_enum_v<T>) void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, T& value) {
+  fill_plain(decoder, value);
 }
 
 // Contiguous ranges of plain elements: length, padding, bytes.
@@ -92,7 +96,7 @@ void write_elements(Writer& writer, T const* values, std::size_t count) {
 }
 /// Their bytes, which may be no Ts.
 template <PlainElement T>
-std::span<std::byte const> read_elements(Reader& reader) {
+[[gnu::always_inline]] inline std::span<std::byte const> read_elements(Reader& reader) {
   std::uint64_t length = 0;
   reader.read(&length, sizeof length);
   auto const* const bytes = reader.template take_aligned<T>(length);
@@ -143,11 +147,17 @@ template <PlainRange Range>
     bytes = bytes.subspan(piece.size());
   }
 }
+/// Aligned, and of no more than a piece if there is something to check.
+template <class T>
+bool can_be_copied_at_once(std::span<std::byte const> bytes) noexcept {
+  return lies_aligned<T>(bytes.data()) &&
+         (kEveryByteCounts<T> || bytes.size() <= kPiece<T> * sizeof(T));
+}
 template <PlainRange Range>
 void assign_elements(Range& values, std::span<std::byte const> bytes) {
   using T = typename Range::value_type;
   auto const count = bytes.size() / sizeof(T);
-  if (lies_aligned<T>(bytes.data()) && (kEveryByteCounts<T> || count <= kPiece<T>)) {
+  if (can_be_copied_at_once<T>(bytes)) {
     check_representations<T>(bytes.data(), count);
     auto const* const first = reinterpret_cast<T const*>(bytes.data());
     values.assign(first, first + count);
@@ -163,6 +173,22 @@ void write_range(Writer& writer, T const& values) {
 template <PlainRange T>
 void read_range(Reader& reader, T& values) {
   assign_elements(values, read_elements<typename T::value_type>(reader));
+}
+/// As a new one, which is faster than to assign to an empty one.
+template <PlainRange T>
+[[gnu::always_inline]] inline T read_range_value(Reader& reader) {
+  using Element = typename T::value_type;
+  auto const bytes = read_elements<Element>(reader);
+  auto const count = bytes.size() / sizeof(Element);
+  if (can_be_copied_at_once<Element>(bytes)) {
+    check_representations<Element>(bytes.data(), count);
+    auto const* const first = reinterpret_cast<Element const*>(bytes.data());
+    return T(first, first + count);
+  } else {
+    T values;
+    assign_pieces(values, bytes);
+    return values;
+  }
 }
 template <class T, class Allocator>
 requires PlainRange<std::vector<T, Allocator>>

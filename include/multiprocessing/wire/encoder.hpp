@@ -95,6 +95,13 @@ class Writer {
     return std::exchange(next_, next_ + size);
   }
 
+  /// To be called before the members of a class of `size` bytes, and ascend() behind them, unless
+  /// something has thrown. Throws: PicklingError.
+  void descend(std::size_t size) {
+    if (!depth_.descend(size)) throw_too_deep();
+  }
+  void ascend(std::size_t size) noexcept { depth_.ascend(size); }
+
   /// Zeros up to a multiple of `alignment`, counted from the beginning of the message.
   void align(std::size_t alignment) {
     constexpr std::byte kZero{};
@@ -165,12 +172,17 @@ class Writer {
     }
   }
 
+  [[noreturn, gnu::noinline]] static void throw_too_deep() {
+    throw PicklingError("encoding: the value is nested too deeply");
+  }
+
   Bytes* sink_ = nullptr;
   std::size_t start_ = 0;  // of the message, in the sink
   std::byte* begin_ = nullptr;
   std::byte* next_ = nullptr;
   std::byte* end_ = nullptr;
   std::size_t lost_ = 0;
+  Depth depth_;
 };
 
 /// ... as cereal's functions want it. Objects that the message refers to more than once are known
@@ -190,12 +202,6 @@ class Encoder : public Writer,
     return *parcel_;
   }
 
-  /// Throws: PicklingError.
-  void descend(std::size_t size) {
-    if (!depth_.descend(size)) throw PicklingError("encoding: the value is nested too deeply");
-  }
-  void ascend(std::size_t size) noexcept { depth_.ascend(size); }
-
   /// The number of the object in the message, with kNewObject when it was not met before. By its
   /// type as well: an object and its first member have the same address.
   std::uint32_t number_of(std::shared_ptr<void const> const& object, std::type_index type) {
@@ -213,7 +219,6 @@ class Encoder : public Writer,
   }
 
   Parcel* parcel_;
-  Depth depth_;
   std::map<std::pair<void const*, std::type_index>, std::uint32_t> numbers_;
   std::vector<std::shared_ptr<void const>> objects_;
 };

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <bitset>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -36,23 +37,42 @@ T decode_next(Decoder& decoder);
 
 namespace archive {
 
+/// A T, or what is to replace `value`. REQUIRES: NeedsNoArchive<T>. Throws: std::bad_alloc,
+/// UnpicklingError.
+template <class T>
+T read_alone(Reader& reader);
+template <class T>
+void fill_alone(Reader& reader, T& value);
+
+/// `In`, here and below: a Decoder; or a Reader, where elements need no archive.
+template <class T, class In>
+T read_next(In& in) {
+  if constexpr (std::same_as<In, Reader>) {
+    return read_alone<T>(in);
+  } else {
+    return decode_next<T>(in);
+  }
+}
+
 // Other sequences grow as their elements arrive: a length alone takes no memory.
-template <class Sequence>
-void read_sequence(Decoder& decoder, Sequence& values) {
-  cereal::size_type length = 0;
-  decoder(cereal::make_size_tag(length));
+template <class In, class Sequence>
+void read_sequence(In& in, Sequence& values) {
+  using T = typename Sequence::value_type;
+  auto length = in.read_length();
   values.clear();
   if constexpr (requires { values.capacity(); }) {
-    values.reserve(decoder.reservable(length, sizeof(typename Sequence::value_type)));
+    values.reserve(in.reservable(length, sizeof(T)));
   }
   for (; length != 0; --length) {
-    auto const remained = decoder.remaining();
-    if constexpr (MadeWhole<typename Sequence::value_type>) {
-      values.push_back(decode_next<typename Sequence::value_type>(decoder));
+    auto const remained = in.remaining();
+    if constexpr (std::same_as<In, Reader>) {
+      fill_alone(in, values.emplace_back());
+    } else if constexpr (MadeWhole<T>) {
+      values.push_back(decode_next<T>(in));
     } else {
-      decoder(values.emplace_back());
+      in(values.emplace_back());
     }
-    decoder.count_element(remained);
+    in.count_element(remained);
   }
 }
 template <class T, class Allocator>
@@ -71,8 +91,7 @@ void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, std::list<T, Allocator>& values
 }
 template <class T, class Allocator>
 void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, std::forward_list<T, Allocator>& values) {
-  cereal::size_type length = 0;
-  decoder(cereal::make_size_tag(length));
+  auto length = decoder.read_length();
   values.clear();
   for (auto last = values.before_begin(); length != 0; --length) {
     auto const remained = decoder.remaining();
@@ -88,15 +107,14 @@ requires(!PlainElement<T>) void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder,
   values.resize(elements.size());
   std::move(elements.begin(), elements.end(), std::begin(values));
 }
-template <class Set>
-void read_set(Decoder& decoder, Set& values) {
-  cereal::size_type length = 0;
-  decoder(cereal::make_size_tag(length));
+template <class In, class Set>
+void read_set(In& in, Set& values) {
+  auto length = in.read_length();
   values.clear();
   for (; length != 0; --length) {
-    auto const remained = decoder.remaining();
-    auto value = decode_next<typename Set::value_type>(decoder);
-    decoder.count_element(remained);
+    auto const remained = in.remaining();
+    auto value = read_next<typename Set::value_type>(in);
+    in.count_element(remained);
     values.insert(values.end(), std::move(value));  // the right place, if they are ordered
   }
 }
@@ -163,16 +181,15 @@ void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, std::bitset<n>& bits) {
   }
 }
 
-template <class Map>
-void read_map(Decoder& decoder, Map& map) {
-  cereal::size_type length = 0;
-  decoder(cereal::make_size_tag(length));
+template <class In, class Map>
+void read_map(In& in, Map& map) {
+  auto length = in.read_length();
   map.clear();
   for (; length != 0; --length) {
-    auto const remained = decoder.remaining();
-    auto key = decode_next<typename Map::key_type>(decoder);
-    auto value = decode_next<typename Map::mapped_type>(decoder);
-    decoder.count_element(remained);
+    auto const remained = in.remaining();
+    auto key = read_next<typename Map::key_type>(in);
+    auto value = read_next<typename Map::mapped_type>(in);
+    in.count_element(remained);
     map.emplace_hint(map.end(), std::move(key), std::move(value));
   }
 }
