@@ -32,13 +32,12 @@ class Audience {
   /// Fills `peers` with the others, for a wait that ends with the life of any.
   Others watch(sync::PeerList& peers) const {
     Others others;
-    auto& arena = this->arena();
-    if (!arena.exists(block_)) return others;
+    if (!arena_.exists(block_)) return others;
     auto const me = shm::Heap::instance().me();
-    if (arena.is_referenced(number())) others = {false, false};
-    arena.for_each_holder(number(), [&](shm::Number holder) {
+    if (arena_.is_referenced(number())) others = {false, false};
+    arena_.for_each_holder(number(), [&](shm::Number holder) {
       if (holder == me) return;
-      sync::Peer const peer(arena.participant(holder).life());
+      sync::Peer const peer(arena_.participant(holder).life());
       others.is_empty = false;
       if (peer.holder == 0 || !peers.add(peer)) others.can_be_watched = false;
     });
@@ -59,22 +58,20 @@ class Audience {
     std::uint64_t word() const noexcept { return std::uint64_t{number} << 32 | generation; }
   };
 
-  static shm::Arena& arena() noexcept { return shm::Heap::instance().arena(); }
   shm::Number number() const noexcept { return static_cast<shm::Number>(block_); }
 
   bool holds(Found who) const noexcept {
     if (who.number == shm::Arena::kNobody) return false;
-    auto& participant = arena().participant(who.number);
+    auto& participant = arena_.participant(who.number);
     return participant.generation() == who.generation && participant.life().is_held() &&
-           arena().holds(who.number, number()) && arena().exists(block_);
+           arena_.holds(who.number, number()) && arena_.exists(block_);
   }
 
-  bool find() const {
-    auto& arena = this->arena();
-    if (!arena.exists(block_)) return false;
-    bool any = arena.is_referenced(number());
-    arena.for_each_holder(number(), [&](shm::Number holder) {
-      auto const found = Found{holder, arena.participant(holder).generation()};
+  [[gnu::noinline]] bool find() const {
+    if (!arena_.exists(block_)) return false;
+    bool any = arena_.is_referenced(number());
+    arena_.for_each_holder(number(), [&](shm::Number holder) {
+      auto const found = Found{holder, arena_.participant(holder).generation()};
       // The owner of this handle is the last to be taken: it does not die before who asks.
       if (!any || holder != shm::Heap::instance().me()) found_ = found.word();
       any = true;
@@ -82,6 +79,7 @@ class Audience {
     return any;
   }
 
+  shm::Arena& arena_ = shm::Heap::instance().arena();
   std::uint64_t const block_;
   mutable std::atomic<std::uint64_t> found_{Found{shm::Arena::kNobody, 0}.word()};
 };

@@ -228,6 +228,7 @@ class Lane {
   struct Place {
     std::byte* data;  ///< of the header
     Progress progress;
+    std::uint64_t room;  ///< of the chunk, in units
   };
 
   static shm::Arena& arena() noexcept { return shm::Heap::instance().arena(); }
@@ -238,11 +239,11 @@ class Lane {
     return arena().data(chunk) + base::kCacheLine + unit * kUnit;
   }
   [[gnu::always_inline]] static Place place_in(shm::Number chunk, std::uint64_t word) noexcept {
-    auto const* const data = arena().data(chunk);
+    auto* const data = arena().data(chunk);
     auto const& head = *reinterpret_cast<ChunkHead const*>(data);
     Progress progress(word);
     if (head.first_count == progress.count()) progress = Progress(progress.count(), 0);
-    return {frame_at(chunk, progress.unit()), progress};
+    return {data + base::kCacheLine + progress.unit() * kUnit, progress, head.size};
   }
 
   bool is_ours(std::uint64_t block) const noexcept {
@@ -291,7 +292,7 @@ class Lane {
     if (chunk != kNone) {
       auto const place = place_in(chunk, word);
       // ... and the header behind it
-      if (place.progress.unit() + frame + 1 <= head_of(chunk).size) return place;
+      if (place.progress.unit() + frame + 1 <= place.room) return place;
       if (limits_.chunks != 0 && chunks_under_way() + 1 >= limits_.chunks) return std::nullopt;
     }
     chunk = link_chunk(chunk, word);

@@ -191,11 +191,11 @@ class Received {
   Scratch scratch_;
 };
 
-/// Throws: TypeError when the message is something else, UnpicklingError, std::bad_alloc, what the
-/// type's own functions throw.
-template <wire::Picklable T>
+/// `parcel`: what came along, or nothing. Throws: TypeError when the message is something else,
+/// UnpicklingError, std::bad_alloc, what the type's own functions throw.
+template <wire::Picklable T, class... Parcel>
 T decode_message(Call call, Content content, std::span<std::byte const> bytes,
-                 wire::Parcel const& parcel = {}) {
+                 Parcel const&... parcel) {
   if (content.is_bytes) {
     throw TypeError(call.text() + ": the message is bytes, not a " + base::type_name(typeid(T)));
   }
@@ -208,7 +208,7 @@ T decode_message(Call call, Content content, std::span<std::byte const> bytes,
     }
     bytes = bytes.subspan(sizeof tag);
   }
-  T value = wire::decode<T>(bytes, parcel);
+  T value = wire::decode<T>(bytes, parcel...);
   if (!bytes.empty()) {
     throw UnpicklingError(call.text() + ": " + std::to_string(bytes.size()) +
                           " bytes are left behind the value");

@@ -205,19 +205,22 @@ class PipeEnd : public Heirloom {
  private:
   void require(Call call, bool can, char const* what_it_does) const {
     if (is_closed()) throw_closed(call);
-    if (!can) os::throw_error(EBADF, call.text(), std::string("this end ") + what_it_does);
+    if (!can) throw_can_not(call, what_it_does);
   }
   struct Ticket {
     unsigned side;
     Direction direction;
   };
 
-  [[noreturn]] static void throw_closed(Call call) {
+  [[noreturn, gnu::noinline]] static void throw_can_not(Call call, char const* what_it_does) {
+    os::throw_error(EBADF, call.text(), std::string("this end ") + what_it_does);
+  }
+  [[noreturn, gnu::noinline]] static void throw_closed(Call call) {
     os::throw_error(EBADF, call.text(),
                     "this end is closed, or was not given to this process: pass it to the "
                     "Process, or capture it by value");
   }
-  [[noreturn]] static void throw_broken(Call call) {
+  [[noreturn, gnu::noinline]] static void throw_broken(Call call) {
     throw BrokenPipeError(call.text() + ": nobody has the other end any more");
   }
 

@@ -33,10 +33,9 @@ inline constexpr std::chrono::seconds kInside{1};
 inline constexpr std::uint32_t kStream = 8;  // messages without a wait
 inline constexpr std::chrono::nanoseconds kHeadStart{1500};
 
-/// Calls `attempt(deadline)`, a Lane's put or get.
+/// Of an `attempt(deadline)`, a Lane's put or get, that came to `outcome` at first.
 template <class Attempt>
-Lane::Outcome try_at(Attempt const& attempt, base::Deadline deadline) {
-  auto const outcome = attempt(deadline);
+Lane::Outcome outcome_at_last(Lane::Outcome outcome, Attempt const& attempt) {
   if (outcome != Lane::Outcome::TimedOut) return outcome;
   return attempt(base::Deadline::after(kInside));
 }
@@ -100,18 +99,16 @@ inline bool gives_head_start(Pace& pace, base::Deadline deadline) noexcept {
   while (base::Deadline::Clock::now() < end) os::relax_processor();
   return true;
 }
-}  // namespace wait_detail
 
-/// Calls `attempt(deadline)`, a Lane's put, until it has found room; for `weight` see has_room().
-/// `is_stopped()`: somebody in this process has asked the wait to end, then Closed.
+/// What follows a first attempt that was not done; see put_until().
 template <class Attempt, class IsOver, class IsStopped>
-Passed put_until(Lane& lane, Audience const& readers, std::uint64_t weight, Attempt const& attempt,
-                 IsOver const& is_over, IsStopped const& is_stopped, base::Deadline deadline) {
-  for (;;) {
-    if (auto const passed = wait_detail::settled(wait_detail::try_at(attempt, deadline))) {
-      return *passed;
-    }
-    if (wait_detail::gives_head_start(lane.put_pace(), deadline)) continue;
+[[gnu::noinline]] Passed go_on_putting(Lane::Outcome outcome, Lane& lane, Audience const& readers,
+                                       std::uint64_t weight, Attempt const& attempt,
+                                       IsOver const& is_over, IsStopped const& is_stopped,
+                                       base::Deadline deadline) {
+  for (;; outcome = attempt(deadline)) {
+    if (auto const passed = settled(outcome_at_last(outcome, attempt))) return *passed;
+    if (gives_head_start(lane.put_pace(), deadline)) continue;
     auto const is_ready = [&] { return lane.has_room(weight) || lane.is_closed() || is_stopped(); };
     switch (wait_at(lane, lane.room(), readers, is_ready, is_over, deadline)) {
       case sync::Waited::TimedOut:
@@ -125,18 +122,16 @@ Passed put_until(Lane& lane, Audience const& readers, std::uint64_t weight, Atte
   }
 }
 
-/// Waits for a message and shows it to `take`, see Lane::get().
-template <class Take, class IsOver, class IsStopped>
-Passed get_until(Lane& lane, Audience const& writers, Take const& take, IsOver const& is_over,
-                 IsStopped const& is_stopped, base::Deadline deadline) {
+/// ... see get_until().
+template <class Attempt, class IsOver, class IsStopped>
+[[gnu::noinline]] Passed go_on_getting(Lane::Outcome outcome, Lane& lane, Audience const& writers,
+                                       Attempt const& attempt, IsOver const& is_over,
+                                       IsStopped const& is_stopped, base::Deadline deadline) {
   auto const& me = sync::this_thread_seated();
-  auto const attempt = [&](base::Deadline until) { return lane.get(me, take, until); };
-  for (bool is_last = false;;) {
-    if (auto const passed = wait_detail::settled(wait_detail::try_at(attempt, deadline))) {
-      return *passed;
-    }
+  for (bool is_last = false;; outcome = attempt(deadline)) {
+    if (auto const passed = settled(outcome_at_last(outcome, attempt))) return *passed;
     if (is_last) return Passed::NobodyThere;
-    if (wait_detail::gives_head_start(lane.get_pace(), deadline)) continue;
+    if (gives_head_start(lane.get_pace(), deadline)) continue;
     auto const is_ready = [&] { return lane.has_message(me) || lane.is_closed() || is_stopped(); };
     switch (wait_at(lane, lane.items(), writers, is_ready, is_over, deadline)) {
       case sync::Waited::TimedOut:
@@ -149,6 +144,35 @@ Passed get_until(Lane& lane, Audience const& writers, Take const& take, IsOver c
         break;
     }
   }
+}
+}  // namespace wait_detail
+
+/// Calls `attempt(deadline)`, a Lane's put, until it has found room; for `weight` see has_room().
+/// `is_stopped()`: somebody in this process has asked the wait to end, then Closed.
+template <class Attempt, class IsOver, class IsStopped>
+[[gnu::always_inline]] inline Passed put_until(Lane& lane, Audience const& readers,
+                                               std::uint64_t weight, Attempt const& attempt,
+                                               IsOver const& is_over, IsStopped const& is_stopped,
+                                               base::Deadline deadline) {
+  auto const outcome = attempt(deadline);
+  if (outcome == Lane::Outcome::Done) [[likely]]
+    return Passed::Done;
+  return wait_detail::go_on_putting(outcome, lane, readers, weight, attempt, is_over, is_stopped,
+                                    deadline);
+}
+
+/// Waits for a message and shows it to `take`, see Lane::get().
+template <class Take, class IsOver, class IsStopped>
+[[gnu::always_inline]] inline Passed get_until(Lane& lane, Audience const& writers,
+                                               Take const& take, IsOver const& is_over,
+                                               IsStopped const& is_stopped,
+                                               base::Deadline deadline) {
+  auto const& me = sync::this_thread_seated();
+  auto const attempt = [&](base::Deadline until) { return lane.get(me, take, until); };
+  auto const outcome = attempt(deadline);
+  if (outcome == Lane::Outcome::Done) [[likely]]
+    return Passed::Done;
+  return wait_detail::go_on_getting(outcome, lane, writers, attempt, is_over, is_stopped, deadline);
 }
 
 }  // namespace multiprocessing::channel

@@ -64,7 +64,7 @@ class BiasedLock {
 
   static SeatName name_of(Seated const& who) noexcept { return who.number + 1; }
 
-  bool enter_by_bias(Seated const& me) noexcept {
+  [[gnu::always_inline]] bool enter_by_bias(Seated const& me) noexcept {
     // A seat may have had another process's thread on it when it got the bias.
     if (!me.hears_barriers) return false;
     // acquire: what was done inside before the bias was given was done by this thread, or seen by
@@ -80,7 +80,7 @@ class BiasedLock {
   }
 
   /// nullopt: the deadline has passed.
-  std::optional<os::Acquired> enter_by_mutex(base::Deadline deadline) {
+  [[gnu::noinline]] std::optional<os::Acquired> enter_by_mutex(base::Deadline deadline) {
     if (!mutex_.acquire(deadline)) return std::nullopt;
     auto acquired = mutex_.recovered() ? os::Acquired::Recovered : os::Acquired::Clean;
     if (last_ == kNobody) return acquired;
@@ -126,7 +126,7 @@ class BiasedLock {
     return os::Acquired::Clean;
   }
 
-  void leave_by_mutex(Seated const& me) {
+  [[gnu::noinline]] void leave_by_mutex(Seated const& me) {
     if (latest_ != name_of(me)) {
       latest_ = name_of(me);
       streak_ = 0;
@@ -153,7 +153,7 @@ class [[nodiscard]] BiasedLock::Guard {
  public:
   Guard(Guard const&) = delete;
   Guard& operator=(Guard const&) = delete;
-  ~Guard() {
+  [[gnu::always_inline]] ~Guard() {
     if (how_ == How::ByBias) {
       me_.seat->inside.store(0, std::memory_order_release);  // pairs with take_bias_away()
     } else if (how_ == How::ByMutex) {
@@ -178,7 +178,8 @@ class [[nodiscard]] BiasedLock::Guard {
   bool recovered_;
 };
 
-inline BiasedLock::Guard BiasedLock::enter(Seated const& me, base::Deadline deadline) {
+[[gnu::always_inline]] inline BiasedLock::Guard BiasedLock::enter(Seated const& me,
+                                                                  base::Deadline deadline) {
   if (enter_by_bias(me)) return Guard(*this, me, Guard::How::ByBias, false);
   auto const acquired = enter_by_mutex(deadline);
   if (!acquired) return Guard(*this, me, Guard::How::NotAtAll, false);
