@@ -299,7 +299,7 @@ class Lane {
     return place_in(chunk, word);
   }
 
-  void publish(Place const& at, Header header, std::uint64_t frame) noexcept {
+  [[gnu::always_inline]] void publish(Place const& at, Header header, std::uint64_t frame) noexcept {
     claim_lines_ahead(at.data + frame * kUnit, frame * kUnit);
     Header().store(at.data + frame * kUnit);
     header.store(at.data);

@@ -32,7 +32,7 @@ class QuietFlag {
  public:
   /// To be called after each change, by the calling thread `me`. No system call while nobody
   /// sleeps.
-  bool tell(Seated const& me) noexcept {
+  [[gnu::always_inline]] bool tell(Seated const& me) noexcept {
     if (!me.hears_barriers) return tell();
     std::atomic_signal_fence(std::memory_order_seq_cst);
     return is_raised(word_.load(std::memory_order_relaxed)) && tell_sleepers();
