@@ -354,8 +354,11 @@ TEMPLATE_TEST_CASE(
     "go on",
     "[start_method]", ByFork, BySpawn, ByForkServer) {
   bool const by_thread = GENERATE(false, true);
+  auto const* const way = GENERATE("is killed", "exits", "becomes another program");
+  INFO("the parent " << way);
   mp::Queue<pid_t> pids;
   mp::Event go;
+  support::Pipe over;
   support::RawChild parent([&] {
     auto const start_both = [&] {
       for (bool const is_daemon : {true, false}) {
@@ -377,6 +380,9 @@ TEMPLATE_TEST_CASE(
       start_both();
     }
     pids.put(0);
+    over.hear();
+    if (*way == 'e') ::_exit(0);
+    if (*way == 'b') ::execl("/bin/sleep", "sleep", "1000", nullptr);
     ::pause();
   });
   std::vector<pid_t> found;
@@ -385,8 +391,8 @@ TEMPLATE_TEST_CASE(
   }
   std::vector<mp::os::Fd> fds;
   for (auto const pid : found) fds.push_back(mp::os::open_pidfd(pid));
-  parent.kill();
-  parent.wait();
+  if (*way == 'i') parent.kill();
+  over.tell();
   int ended = 0;
   while (ended == 0) {
     for (auto const& fd : fds) {
@@ -394,6 +400,8 @@ TEMPLATE_TEST_CASE(
     }
   }
   CHECK(ended == 1);
+  parent.kill();
+  parent.wait();
   go.set();
   for (auto const& fd : fds) {
     CHECK(mp::os::poll_readable(fd.get(), mp::base::Deadline::never()));
