@@ -64,11 +64,16 @@ class Treacherous : public std::exception {
   char const* what() const noexcept override { std::terminate(); }
 };
 
-/// To the helper of the test's pool.
+/// To the helper of the test's pool. A worker has its name, too, until it begins.
 void send_to_nursery(int signal) {
-  for (auto const& process : support::process_group()) {
-    if (process.command.starts_with("PoolNursery")) ::kill(process.pid, signal);
-  }
+  std::vector<pid_t> found;
+  do {
+    found.clear();
+    for (auto const& process : support::process_group()) {
+      if (process.command.starts_with("PoolNursery")) found.push_back(process.pid);
+    }
+  } while (found.size() > 1);
+  for (pid_t const pid : found) ::kill(pid, signal);
 }
 
 struct Reading {

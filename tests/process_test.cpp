@@ -397,8 +397,9 @@ TEST_CASE("a status that somebody else took is not passed off as success", "[pro
 TEST_CASE("a program that ignores SIGCHLD starts and joins, and knows no exit codes", "[process]") {
   support::RawChild program([] {
     std::signal(SIGCHLD, SIG_IGN);
-    bool const has_server = mp::get_start_method() == mp::StartMethod::forkserver;
-    for (int i = 0; i < (has_server ? 20 : 200); ++i) {
+    auto const method = mp::get_start_method();
+    bool const has_server = method == mp::StartMethod::forkserver;
+    for (int i = 0; i < (method == mp::StartMethod::fork ? 200 : 20); ++i) {
       mp::Process process([] {});
       process.start();
       process.join();
