@@ -52,10 +52,12 @@ TEST_CASE("memory that is used again is all zeros", "[array]") {
 TEMPLATE_TEST_CASE("what a child writes the parent sees", "[array]", mp::Array<double>,
                    mp::RawArray<double>) {
   TestType const array{10.0, 20.0, 30.0};
-  mp::Process process([=] {
-    for (double& x : array) x *= 2;
-    array[0] += 1;
-  });
+  mp::Process process(
+      [](TestType const& shared) {
+        for (double& x : shared) x *= 2;
+        shared[0] += 1;
+      },
+      array);
   process.start();
   process.join();
   CHECK(std::vector<double>(array.begin(), array.end()) == std::vector{21.0, 40.0, 60.0});
@@ -90,21 +92,26 @@ TEST_CASE("sizes that no machine has are exceptions, not signals", "[array]") {
   CHECK(fits.size() == 1000);
 }
 
+namespace {
+void move_often(mp::Array<long> const& array, long rounds) {
+  for (long n = 0; n < rounds; ++n) {
+    auto const all = array.lock();
+    all[0] += 1;
+    all[1] -= 1;
+  }
+}
+void count_atomically(mp::RawArray<int> const& array, int rounds) {
+  for (int n = 0; n < rounds; ++n) ++array.atomic(static_cast<std::size_t>(n % 8));
+}
+}  // namespace
+
 TEST_CASE("its lock guards what must not be seen half done", "[array][stress]") {
   mp::Lock const lock;
   for (auto const& array : {mp::Array<long>(2), mp::Array<long>({.lock = lock}, 2)}) {
     long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 5'000);
     std::vector<mp::Process> processes;
     for (int i = 0; i < 4; ++i) {
-      processes
-          .emplace_back([=] {
-            for (long n = 0; n < rounds; ++n) {
-              auto const all = array.lock();
-              all[0] += 1;
-              all[1] -= 1;
-            }
-          })
-          .start();
+      processes.emplace_back(move_often, array, rounds).start();
     }
     bool balanced = true;
     for (int i = 0; i < 1000; ++i) {
@@ -125,13 +132,7 @@ TEST_CASE("elements change atomically without the lock", "[array][stress]") {
   mp::RawArray<int> const array(8);
   int const rounds = static_cast<int>(support::setting("MULTIPROCESSING_TEST_ROUNDS", 5'000));
   std::vector<mp::Process> processes;
-  for (int i = 0; i < 3; ++i) {
-    processes
-        .emplace_back([=] {
-          for (int n = 0; n < rounds; ++n) ++array.atomic(static_cast<std::size_t>(n % 8));
-        })
-        .start();
-  }
+  for (int i = 0; i < 3; ++i) processes.emplace_back(count_atomically, array, rounds).start();
   for (auto& process : processes) process.join();
   CHECK(std::accumulate(array.begin(), array.end(), 0) == 3 * rounds);
 }

@@ -50,6 +50,19 @@ std::vector<int> results_of(std::vector<std::unique_ptr<support::RawChild>>& chi
   return results;
 }
 
+/// With all the other parties, who do the same.
+void march(mp::Barrier const& barrier, mp::Value<long> const& before, mp::Value<long> const& after,
+           mp::Value<int> const& wrong, long rounds) {
+  for (long round = 1; round <= rounds; ++round) {
+    before.update([](long& n) { ++n; });
+    barrier.wait();
+    if (before.value() != round * barrier.parties()) wrong = 1;
+    after.update([](long& n) { ++n; });
+    barrier.wait();
+    if (after.value() != round * barrier.parties()) wrong = 1;
+  }
+}
+
 }  // namespace
 
 TEST_CASE("parties pass in lock-step, processes and threads, round after round",
@@ -60,20 +73,14 @@ TEST_CASE("parties pass in lock-step, processes and threads, round after round",
     mp::Value<long> const after(0);
     mp::Value<int> const wrong(0);
     long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 300);
-    auto const work = [=] {
-      for (long round = 0; round < rounds; ++round) {
-        before.update([](long& n) { ++n; });
-        barrier.wait();
-        if (before.value() != (round + 1) * parties) wrong = 1;
-        after.update([](long& n) { ++n; });
-        barrier.wait();
-        if (after.value() != (round + 1) * parties) wrong = 1;
-      }
-    };
     std::vector<mp::Process> processes;
-    for (int i = 2; i < parties; ++i) processes.emplace_back(work).start();
-    std::thread thread(parties > 1 ? std::function<void()>(work) : [] {});
-    work();
+    for (int i = 2; i < parties; ++i) {
+      processes.emplace_back(march, barrier, before, after, wrong, rounds).start();
+    }
+    std::thread thread([=] {
+      if (parties > 1) march(barrier, before, after, wrong, rounds);
+    });
+    march(barrier, before, after, wrong, rounds);
     thread.join();
     for (auto& process : processes) process.join();
     CHECK(wrong.value() == 0);
@@ -102,12 +109,13 @@ TEST_CASE("the action runs once, before anybody goes on", "[barrier]") {
   mp::Value<int> const early(0);
   for (int i = 0; i < 3; ++i) {
     processes
-        .emplace_back([=] {
-          for (int round = 1; round <= 10; ++round) {
-            barrier.wait();
-            if (runs.value() < round) early = 1;
-          }
-        })
+        .emplace_back(mp::ProcessOptions{.start_method = mp::StartMethod::fork},  // for the action
+                      [=] {
+                        for (int round = 1; round <= 10; ++round) {
+                          barrier.wait();
+                          if (runs.value() < round) early = 1;
+                        }
+                      })
         .start();
   }
   for (auto& process : processes) process.join();

@@ -42,13 +42,14 @@ TEST_CASE("a channel holds as much as it may", "[channel]") {
 
 TEST_CASE("a receiver sees the end when all senders are gone, however they went", "[channel]") {
   auto [sender, receiver] = mp::Channel<int>();
+  auto const put_and_go = [](int way, mp::Sender<int> end) {
+    end.put(way);
+    if (way == 0) std::raise(SIGKILL);
+    if (way == 1) end.close();
+  };
   std::vector<mp::Process> senders;
   for (int s = 0; s < 3; ++s) {
-    senders.emplace_back([s, sender = sender] {
-      sender.put(s);
-      if (s == 0) std::raise(SIGKILL);
-      if (s == 1) sender.close();
-    });
+    senders.emplace_back(put_and_go, s, sender);
     senders.back().start();
   }
   sender.close();
@@ -65,11 +66,12 @@ TEST_CASE("a receiver sees the end when all senders are gone, however they went"
 TEST_CASE("a sender learns that all receivers are gone", "[channel]") {
   auto [sender, receiver] = mp::Channel<int>(1);
   std::vector<mp::Process> receivers;
+  auto const get_and_die = [](mp::Receiver<int> const& end) {
+    end.get();
+    std::raise(SIGKILL);
+  };
   for (int r = 0; r < 2; ++r) {
-    receivers.emplace_back([receiver = receiver] {
-      receiver.get();
-      std::raise(SIGKILL);
-    });
+    receivers.emplace_back(get_and_die, receiver);
     receivers.back().start();
   }
   receiver.close();
@@ -83,13 +85,14 @@ TEST_CASE("a sender learns that all receivers are gone", "[channel]") {
 
 TEST_CASE("a child has the halves that it was given", "[channel]") {
   auto [sender, receiver] = mp::Channel<int>();
-  mp::Process child([receiver = receiver, &sender = sender] {
-    try {
-      sender.put(1);
-    } catch (std::system_error const&) {
-      mp::exit(receiver.get());
-    }
-  });
+  mp::Process child({.start_method = mp::StartMethod::fork},
+                    [receiver = receiver, &sender = sender] {
+                      try {
+                        sender.put(1);
+                      } catch (std::system_error const&) {
+                        mp::exit(receiver.get());
+                      }
+                    });
   child.start();
   sender.put(5);
   child.join();
@@ -99,11 +102,12 @@ TEST_CASE("a child has the halves that it was given", "[channel]") {
 TEST_CASE("several take from one channel, each item goes to one", "[channel]") {
   auto [work, worker] = mp::Channel<int>(10);
   auto [result, collector] = mp::Channel<int>();
+  auto const double_all = [](mp::Receiver<int> const& in, mp::Sender<int> const& out) {
+    for (int const item : in) out.put(2 * item);
+  };
   std::vector<mp::Process> workers;
   for (int w = 0; w < 3; ++w) {
-    workers.emplace_back([worker = worker, result = result] {
-      for (int const item : worker) result.put(2 * item);
-    });
+    workers.emplace_back(double_all, worker, result);
     workers.back().start();
   }
   worker.close();

@@ -159,11 +159,13 @@ TEST_CASE("a wait lets go of all levels of an RLock and takes them again", "[con
 TEST_CASE("a predicate decides, whatever is notified", "[condition]") {
   mp::Condition const condition;
   mp::RawValue<int> const state(0);
-  mp::Process process([=] {
-    std::scoped_lock const guard(condition);
-    condition.wait([=] { return state.value() == 4; });
-    mp::exit(state.value());
-  });
+  mp::Process process(
+      [](mp::Condition const& changed, mp::RawValue<int> const& now) {
+        std::scoped_lock const guard(changed);
+        changed.wait([=] { return now.value() == 4; });
+        mp::exit(now.value());
+      },
+      condition, state);
   process.start();
   for (int i = 1; i <= 4; ++i) {
     std::scoped_lock const guard(condition);
@@ -248,26 +250,31 @@ TEST_CASE("without a sleeper a notification does not enter the kernel", "[condit
         }) <= 1);  // the thread's number, once
 }
 
+namespace {
+void take(mp::Condition const& condition, mp::RawValue<int> const& items, long count) {
+  for (long n = 0; n < count; ++n) {
+    std::scoped_lock const guard(condition);
+    condition.wait([=] { return items.value() > 0; });
+    items = items.value() - 1;
+  }
+}
+void give(mp::Condition const& condition, mp::RawValue<int> const& items, long count) {
+  for (long n = 0; n < count; ++n) {
+    std::scoped_lock const guard(condition);
+    items = items.value() + 1;
+    condition.notify();
+  }
+}
+}  // namespace
+
 TEST_CASE("items go from many to many and none is lost", "[condition][stress]") {
   mp::Condition const condition;
   mp::RawValue<int> const items(0);
   long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 2'000);
   std::vector<mp::Process> processes;
   for (int i = 0; i < 3; ++i) {
-    processes.emplace_back([=] {
-      for (long n = 0; n < rounds; ++n) {
-        std::scoped_lock const guard(condition);
-        condition.wait([=] { return items.value() > 0; });
-        items = items.value() - 1;
-      }
-    });
-    processes.emplace_back([=] {
-      for (long n = 0; n < rounds; ++n) {
-        std::scoped_lock const guard(condition);
-        items = items.value() + 1;
-        condition.notify();
-      }
-    });
+    processes.emplace_back(take, condition, items, rounds);
+    processes.emplace_back(give, condition, items, rounds);
   }
   for (auto& process : processes) process.start();
   for (auto& process : processes) process.join();

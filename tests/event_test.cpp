@@ -46,7 +46,7 @@ TEST_CASE("all who wait are woken by a set from another process", "[event]") {
     waiters.push_back(std::make_unique<support::RawChild>([&] { return event.wait() ? 0 : 1; }));
     support::wait_until_asleep(waiters.back()->pid());
   }
-  mp::Process process([=] { event.set(); });
+  mp::Process process([](mp::Event const& theirs) { theirs.set(); }, event);
   process.start();
   for (auto& waiter : waiters) CHECK(waiter->wait() == 0);
   process.join();
@@ -79,17 +79,17 @@ TEST_CASE("two processes hand each other every turn", "[event][stress]") {
   mp::Event const ping;
   mp::Event const pong;
   long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 20'000);
-  auto const turn = [](mp::Event const& mine, mp::Event const& theirs) {
-    mine.wait();
-    mine.clear();
-    theirs.set();
+  auto const take_turns = [](mp::Event const& mine, mp::Event const& theirs, long turns) {
+    for (long i = 0; i < turns; ++i) {
+      mine.wait();
+      mine.clear();
+      theirs.set();
+    }
   };
-  mp::Process process([=] {
-    for (long i = 0; i < rounds; ++i) turn(ping, pong);
-  });
+  mp::Process process(take_turns, ping, pong, rounds);
   process.start();
   ping.set();
-  for (long i = 1; i < rounds; ++i) turn(pong, ping);
+  take_turns(pong, ping, rounds - 1);
   pong.wait();
   process.join();
   CHECK(process.exitcode() == 0);

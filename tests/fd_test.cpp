@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/event.hpp>
 #include <multiprocessing/pickle.hpp>
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>
@@ -88,7 +89,8 @@ TEST_CASE("a descriptor that is not open can not be sent", "[fd]") {
 TEST_CASE("a descriptor arrives through a queue after its sender has ended", "[fd]") {
   mp::Queue<mp::Fd> queue;
   support::Pipe pipe;
-  mp::Process process([&] { queue.put(mp::Fd::duplicate(pipe.writer.get())); });
+  mp::Process process([](mp::Queue<mp::Fd> const& out, mp::Fd const& file) { out.put(file); },
+                      queue, mp::Fd::duplicate(pipe.writer.get()));
   process.start();
   process.join();
   pipe.writer.reset();
@@ -100,16 +102,22 @@ TEST_CASE("a descriptor arrives through a queue after its sender has ended", "[f
   CHECK(pipe.hear() == '\0');
 }
 
+namespace {
+using Files = std::map<std::string, mp::Fd>;
+
+void read_greeting(mp::Connection<std::string, Files> const& end) {
+  auto const files = end.recv();
+  std::string text(5, '?');
+  if (::pread(files.at("greeting").get(), text.data(), text.size(), 0) != 5) text = "nothing";
+  end.send(text);
+}
+}  // namespace
+
 TEST_CASE("a descriptor reaches a process that was there before it", "[fd]") {
-  auto [parent, child] = mp::Pipe<std::map<std::string, mp::Fd>, std::string>();
-  mp::Process process([child = std::move(child)] {
-    auto const files = child.recv();
-    std::string text(5, '?');
-    if (::pread(files.at("greeting").get(), text.data(), text.size(), 0) != 5) text = "nothing";
-    child.send(text);
-  });
+  auto [parent, child] = mp::Pipe<Files, std::string>();
+  mp::Process process(read_greeting, std::move(child));
   process.start();
-  std::map<std::string, mp::Fd> files;
+  Files files;
   files["greeting"] = mp::Fd(::memfd_create("greeting", MFD_CLOEXEC));
   REQUIRE(::write(files["greeting"].get(), "hello", 5) == 5);
   parent.send(files);
@@ -118,20 +126,22 @@ TEST_CASE("a descriptor reaches a process that was there before it", "[fd]") {
 }
 
 TEST_CASE("a sentinel is waited for by another process", "[fd]") {
-  support::Pipe go;
-  mp::Process sleeper([&] { go.hear(); });
+  mp::Event const go;
+  mp::Process sleeper([](mp::Event const& told) { told.wait(); }, go);
   sleeper.start();
   mp::Queue<mp::Fd> sentinels;
   mp::Queue<std::size_t> ready;
-  mp::Process watcher([&] {
-    auto const sentinel = sentinels.get();
-    ready.put(mp::wait({sentinel.get()}, 0ms).size());
-    ready.put(mp::wait({sentinel.get()}).size());
-  });
+  mp::Process watcher(
+      [](mp::Queue<mp::Fd> const& in, mp::Queue<std::size_t> const& out) {
+        auto const sentinel = in.get();
+        out.put(mp::wait({sentinel.get()}, 0ms).size());
+        out.put(mp::wait({sentinel.get()}).size());
+      },
+      sentinels, ready);
   watcher.start();
   sentinels.put(mp::Fd::duplicate(sleeper.sentinel()));
   CHECK(ready.get() == 0);
-  go.tell();
+  go.set();
   CHECK(ready.get() == 1);
   sleeper.join();
   watcher.join();
@@ -153,11 +163,13 @@ TEST_CASE("a descriptor in a message that nobody receives is closed with the que
 TEST_CASE("what a killed process alone had under way is closed when it is joined", "[fd]") {
   mp::Queue<mp::Fd> const made_before;
   support::Pipe pipe;
-  mp::Process process([&] {
-    mp::Queue<mp::Fd> const queue;
-    queue.put(mp::Fd::duplicate(pipe.writer.get()));
-    ::raise(SIGKILL);
-  });
+  mp::Process process(
+      [](mp::Fd const& file) {
+        mp::Queue<mp::Fd> const queue;
+        queue.put(file);
+        ::raise(SIGKILL);
+      },
+      mp::Fd::duplicate(pipe.writer.get()));
   process.start();
   pipe.writer.reset();
   process.join();

@@ -28,16 +28,16 @@ TEMPLATE_TEST_CASE("one holder at a time, between processes and threads", "[lock
   TestType const lock;
   mp::RawValue<long> const count;
   long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 20'000);
-  auto const work = [=] {
-    for (long i = 0; i < rounds; ++i) {
-      std::scoped_lock const guard(lock);
-      count = count.value() + 1;
+  auto const work = [](TestType const& mine, mp::RawValue<long> const& counter, long times) {
+    for (long i = 0; i < times; ++i) {
+      std::scoped_lock const guard(mine);
+      counter = counter.value() + 1;
     }
   };
   std::vector<mp::Process> processes;
-  for (int i = 0; i < 3; ++i) processes.emplace_back(work).start();
-  std::thread thread(work);
-  work();
+  for (int i = 0; i < 3; ++i) processes.emplace_back(work, lock, count, rounds).start();
+  std::thread thread(work, lock, count, rounds);
+  work(lock, count, rounds);
   thread.join();
   for (auto& process : processes) process.join();
   CHECK(count.value() == 5 * rounds);
@@ -171,7 +171,7 @@ TEST_CASE("it works with the standard library's guards", "[lock]") {
 
 TEST_CASE("a child that exits with the lock leaves it to the next", "[lock]") {
   mp::Lock const lock;
-  mp::Process process([=] { lock.acquire(); });
+  mp::Process process([](mp::Lock const& left) { left.acquire(); }, lock);
   process.start();
   process.join();
   CHECK_FALSE(lock.locked());

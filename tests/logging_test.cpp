@@ -45,20 +45,31 @@ std::string stderr_of(Body const& body) {
   return text;
 }
 
-template <class F>
-void run(mp::ProcessOptions options, F const& f) {
-  mp::Process process(std::move(options), f);
+template <class F, class... Args>
+void run(mp::ProcessOptions options, F const& f, Args const&... args) {
+  mp::Process process(std::move(options), f, args...);
   process.start();
   process.join();
 }
 
-/// With pids as #.
-std::string without_pids(std::string text) {
-  for (std::size_t at = 0; (at = text.find("pid ", at)) != std::string::npos; ++at) {
-    auto const end = text.find_first_not_of("0123456789", at + 4);
-    text.replace(at + 4, end - at - 4, "#");
+/// A process that is forked: with its parent's handlers.
+mp::ProcessOptions inheritor(std::string name) {
+  return {.name = std::move(name), .start_method = mp::StartMethod::fork};
+}
+
+/// With pids as #, and without what the fork server says of itself.
+std::string told(std::string const& text) {
+  std::istringstream lines(text);
+  std::string kept;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("[DEBUG/ForkServer]")) continue;
+    for (std::size_t at = 0; (at = line.find("pid ", at)) != std::string::npos; ++at) {
+      auto const end = line.find_first_not_of("0123456789", at + 4);
+      line.replace(at + 4, end - at - 4, "#");
+    }
+    kept += line + "\n";
   }
-  return text;
+  return kept;
 }
 
 }  // namespace
@@ -104,18 +115,21 @@ TEST_CASE("children inherit the level, and what they set is theirs", "[logging]"
 TEST_CASE("debug tells the life of every process", "[logging]") {
   auto const text = stderr_of([] {
     mp::log_to_stderr(mp::LogLevel::debug);
-    support::Pipe go;
-    mp::Process process({.name = "W1"}, [&] {
-      go.hear();
-      mp::exit(3);
-    });
+    mp::Event const go;
+    mp::Process process(
+        {.name = "W1"},
+        [](mp::Event const& told) {
+          told.wait();
+          mp::exit(3);
+        },
+        go);
     process.start();
-    go.tell();
+    go.set();
     process.join();
     process.join();
     static_cast<void>(process.exitcode());
   });
-  auto const shown = without_pids(text);
+  auto const shown = told(text);
   auto const ended =
       "[DEBUG/W1] process ending with exit code 3\n"
       "[DEBUG/MainProcess] process W1 (pid #) ended: exited with code 3\n";
@@ -123,7 +137,7 @@ TEST_CASE("debug tells the life of every process", "[logging]") {
   // The first two are those of different processes, at the same time.
   CHECK_THAT(shown, ContainsSubstring("[DEBUG/MainProcess] process W1 (pid #) started\n") &&
                         ContainsSubstring("[DEBUG/W1] process started\n"));
-  CHECK(std::count(text.begin(), text.end(), '\n') == 4);
+  CHECK(std::count(shown.begin(), shown.end(), '\n') == 4);
 }
 
 TEST_CASE("debug tells of a death that a dropped handle did not see", "[logging]") {
@@ -139,7 +153,7 @@ TEST_CASE("debug tells of a death that a dropped handle did not see", "[logging]
     mp::active_children();
     mp::active_children();
   });
-  auto const shown = without_pids(text);
+  auto const shown = told(text);
   CHECK(shown.ends_with("W1 (pid #) ended: was killed by SIGKILL\n"));
   CHECK(shown.find("ended") == shown.rfind("ended"));
 }
@@ -169,7 +183,7 @@ TEST_CASE("a handler may use processes, also for what the library logs", "[loggi
     auto const curious = std::make_shared<Curious>();
     mp::log_to_stderr(mp::LogLevel::debug);
     mp::get_logger().add_handler(curious);
-    run({.name = "A"}, [] {});
+    run(inheritor("A"), [] {});
     if (curious->alive != 0) mp::get_logger().error("still alive");
   });
   CHECK_THAT(text, ContainsSubstring("[ERROR/MainProcess] there is one\n") &&
@@ -180,12 +194,15 @@ TEST_CASE("a handler may use processes, also for what the library logs", "[loggi
 TEST_CASE("records of children arrive by a queue, as they were", "[logging]") {
   mp::Queue<mp::LogRecord> const queue;
   auto const before = std::chrono::system_clock::now();
-  mp::Process process({.name = "W1"}, [&] {
-    mp::get_logger().add_handler(std::make_shared<mp::QueueLogHandler>(queue));
-    mp::get_logger().warning("one\ntwo");
-    mp::get_logger().info("not logged");
-    mp::get_logger().error("three");
-  });
+  mp::Process process(
+      {.name = "W1"},
+      [](mp::Queue<mp::LogRecord> const& records) {
+        mp::get_logger().add_handler(std::make_shared<mp::QueueLogHandler>(records));
+        mp::get_logger().warning("one\ntwo");
+        mp::get_logger().info("not logged");
+        mp::get_logger().error("three");
+      },
+      queue);
   process.start();
   process.join();
   Shown shown;
@@ -206,7 +223,7 @@ TEST_CASE("a queue handler that all have brings each record once to the parent's
   logger.add_handler(shown);
   logger.add_handler(by_queue);
   logger.error("own");
-  run({.name = "W1"}, [] { mp::get_logger().error("child's"); });
+  run(inheritor("W1"), [] { mp::get_logger().error("child's"); });
   CHECK(queue.qsize() == 2);
   CHECK(mp::forward_logs(queue) == 2);
   CHECK(queue.empty());
@@ -219,7 +236,7 @@ TEST_CASE("what is forwarded is not written to stderr again", "[logging]") {
   auto const text = stderr_of([] {
     mp::Queue<mp::LogRecord> const queue;
     mp::log_to_stderr().add_handler(std::make_shared<mp::QueueLogHandler>(queue));
-    run({.name = "W1"}, [] { mp::get_logger().error("once"); });
+    run(inheritor("W1"), [] { mp::get_logger().error("once"); });
     mp::forward_logs(queue);
   });
   CHECK(text == "[ERROR/W1] once\n");
@@ -249,11 +266,12 @@ TEST_CASE("a thread can wait for the records of all workers", "[logging]") {
   mp::get_logger().add_handler(by_queue);
   std::atomic<int> records{0};
   std::thread listener([&] {
-    for (auto const& record : queue)
+    for (auto const& record : queue) {
       records += record.process_name.starts_with("PoolWorker") ? 1 : 0;
+    }
   });
   {
-    mp::Pool pool(3);
+    mp::Pool pool({.processes = 3, .start_method = mp::StartMethod::fork});
     pool.map([](int) { mp::get_logger().error("x"); }, std::vector<int>(200));
   }
   queue.shutdown();
@@ -281,7 +299,7 @@ TEST_CASE("who is killed while it forwards a record does not hold up the others"
   }
   mp::forward_logs(queue, shown);
   shown.text.clear();
-  run({.name = "W1"}, [] { mp::get_logger().error("alive"); });
+  run(inheritor("W1"), [] { mp::get_logger().error("alive"); });
   CHECK(mp::forward_logs(queue, shown) == 1);
   CHECK(shown.text == "[ERROR/W1] alive\n");
   mp::get_logger().remove_handler(by_queue);
@@ -293,7 +311,7 @@ TEST_CASE("a fork beside other threads is warned of once", "[logging]") {
   auto const text = stderr_of([] {
     mp::log_to_stderr(mp::LogLevel::warning);
     std::thread([] {
-      for (int i = 0; i < 2; ++i) run({}, [] {});
+      for (int i = 0; i < 2; ++i) run({.start_method = mp::StartMethod::fork}, [] {});
     }).join();
     run({.start_method = mp::StartMethod::spawn}, [] {});
   });

@@ -80,10 +80,12 @@ TEST_CASE("a process echoes what it is sent, and ends with the pipe", "[pipe]") 
 TEST_CASE("what was sent before the sender was killed is received, then the end of file",
           "[pipe]") {
   auto [parent, child] = mp::Pipe<int>();
-  mp::Process sender([child = std::move(child)] {
-    for (int i = 0; i < 1000; ++i) child.send(i);
-    std::raise(SIGKILL);
-  });
+  mp::Process sender(
+      [](mp::Connection<int> const& end) {
+        for (int i = 0; i < 1000; ++i) end.send(i);
+        std::raise(SIGKILL);
+      },
+      std::move(child));
   sender.start();
   for (int i = 0; i < 1000; ++i) REQUIRE(parent.recv() == i);
   CHECK_THROWS_AS(parent.recv(), mp::EOFError);
@@ -95,10 +97,12 @@ TEST_CASE("what was sent before the sender was killed is received, then the end 
 
 TEST_CASE("a sender that waits for room learns that its reader was killed", "[pipe]") {
   auto [parent, child] = mp::Pipe<std::string>();
-  mp::Process reader([child = std::move(child)] {
-    static_cast<void>(child.recv());
-    std::raise(SIGKILL);
-  });
+  mp::Process reader(
+      [](mp::Connection<std::string> const& end) {
+        static_cast<void>(end.recv());
+        std::raise(SIGKILL);
+      },
+      std::move(child));
   reader.start();
   auto const send_for_ever = [&parent = parent] {
     for (;;) parent.send(std::string(1000, 'x'));
@@ -109,13 +113,15 @@ TEST_CASE("a sender that waits for room learns that its reader was killed", "[pi
 
 TEST_CASE("a receiver that sleeps is woken by a message", "[pipe]") {
   auto [parent, child] = mp::Pipe<int>();
-  support::Pipe ready;
-  mp::Process reader([&ready, child = std::move(child)] {
-    ready.tell();
-    mp::exit(child.recv());
-  });
+  mp::Event const ready;
+  mp::Process reader(
+      [](mp::Event const& begun, mp::Connection<int> const& end) {
+        begun.set();
+        mp::exit(end.recv());
+      },
+      ready, std::move(child));
   reader.start();
-  ready.hear();
+  ready.wait();
   support::wait_until_asleep(*reader.pid());
   parent.send(5);
   reader.join();
@@ -124,21 +130,22 @@ TEST_CASE("a receiver that sleeps is woken by a message", "[pipe]") {
 
 TEST_CASE("brothers do not keep each other's ends open", "[pipe]") {
   auto [parent, child] = mp::Pipe<int>();
-  mp::Process first([child = std::move(child)] { child.send(1); });
-  support::Pipe go;
-  mp::Process second([&] { go.hear(); });  // a copy of this process, made while it had all ends
+  mp::Process first([](mp::Connection<int> const& end) { end.send(1); }, std::move(child));
+  mp::Event const go;
+  // Where it is a copy of this process it is made while this has all ends.
+  mp::Process second([](mp::Event const& told) { told.wait(); }, go);
   second.start();
   first.start();
   CHECK(parent.recv() == 1);
   CHECK_THROWS_AS(parent.recv(), mp::EOFError);
-  go.tell();
+  go.set();
   first.join();
   second.join();
 }
 
 TEST_CASE("an end that was not given to a child can not be used there", "[pipe]") {
   auto [left, right] = mp::Pipe<int>();
-  mp::Process process([&left = left] {
+  mp::Process process({.start_method = mp::StartMethod::fork}, [&left = left] {
     try {
       left.send(1);
     } catch (std::system_error const&) {
@@ -157,8 +164,9 @@ TEST_CASE("a wait that only the waiting thread could end is refused", "[pipe]") 
 
 TEST_CASE("timeouts pass, and lose nothing", "[pipe]") {
   auto [left, right] = mp::Pipe<int>();
-  support::Pipe go;
-  mp::Process holder([&go, right = right] { go.hear(); });
+  mp::Event const go;
+  mp::Process holder([](mp::Event const& told, mp::Connection<int> const&) { told.wait(); }, go,
+                     right);
   holder.start();
   CHECK(left.recv_for(20ms) == std::nullopt);
   CHECK(left.try_recv() == std::nullopt);
@@ -170,7 +178,7 @@ TEST_CASE("timeouts pass, and lose nothing", "[pipe]") {
   }
   CHECK_FALSE(left.try_send(1));
   CHECK_FALSE(left.send_for(1, 10ms));
-  go.tell();
+  go.set();
   holder.join();
 }
 
@@ -277,22 +285,26 @@ TEST_CASE("close() in one thread ends the wait of another", "[pipe]") {
   left.close();
 }
 
+namespace {
+void use_what_arrives(mp::Connection<mp::Any> const& end) {
+  auto const lock = end.recv<mp::Lock>();
+  auto const value = end.recv<mp::Value<int>>();
+  auto const queue = end.recv<mp::Queue<std::string>>();
+  auto const many = end.recv<std::vector<mp::Event>>();
+  auto const connection = end.recv<mp::Connection<int>>();
+  {
+    std::scoped_lock const guard(lock);
+    value = 7;
+    queue.put("from afar");
+  }
+  for (auto const& event : many) event.set();
+  connection.send(connection.recv() + 1);
+}
+}  // namespace
+
 TEST_CASE("shared objects travel to a process that was started before they were made", "[pipe]") {
   auto [parent, child] = mp::Pipe();
-  mp::Process process([child = std::move(child)] {
-    auto const lock = child.recv<mp::Lock>();
-    auto const value = child.recv<mp::Value<int>>();
-    auto const queue = child.recv<mp::Queue<std::string>>();
-    auto const many = child.recv<std::vector<mp::Event>>();
-    auto const connection = child.recv<mp::Connection<int>>();
-    {
-      std::scoped_lock const guard(lock);
-      value = 7;
-      queue.put("from afar");
-    }
-    for (auto const& event : many) event.set();
-    connection.send(connection.recv() + 1);
-  });
+  mp::Process process(use_what_arrives, std::move(child));
   process.start();
   mp::Lock const lock;
   mp::Value<int> const value(0);

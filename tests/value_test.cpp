@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include <multiprocessing/event.hpp>
 #include <multiprocessing/process.hpp>
 
 #include "support/catch.hpp"
@@ -62,7 +63,7 @@ static_assert(!mp::SharedState<void (*)()> && !mp::SharedState<int&> &&
 
 template <class T>
 void set_in_a_child(mp::Value<T> const& value, T const& to) {
-  mp::Process process([=] { value = to; });
+  mp::Process process([](mp::Value<T> const& shared, T const& in) { shared = in; }, value, to);
   process.start();
   process.join();
   CHECK(process.exitcode() == 0);
@@ -96,11 +97,13 @@ TEST_CASE("what a child assigns the parent sees, for all kinds of types", "[valu
 
   mp::RawValue<Inner> const raw;
   CHECK(raw.value().x == 0);
-  mp::Process process([=] {
-    raw = {5, {1, 2, 3}};
-    raw->x += 1;
-    (*raw).y[0] = 9;
-  });
+  mp::Process process(
+      [](mp::RawValue<Inner> const& inner) {
+        inner = {5, {1, 2, 3}};
+        inner->x += 1;
+        (*inner).y[0] = 9;
+      },
+      raw);
   process.start();
   process.join();
   CHECK(raw.value().x == 6);
@@ -114,17 +117,17 @@ TEST_CASE("update and guards lose no increment, atomics neither", "[value][stres
   mp::RawValue<long> const raw(0);
   long const rounds = support::setting("MULTIPROCESSING_TEST_ROUNDS", 5'000);
   std::vector<mp::Process> processes;
+  auto const count = [](long times, mp::Value<long> const& one, mp::Value<long> const& two,
+                        mp::Value<long> const& three, mp::RawValue<long> const& four) {
+    for (long n = 0; n < times; ++n) {
+      one.update([](long& x) { ++x; });
+      *two.lock() += 1;
+      ++three.atomic();
+      four.atomic().fetch_add(1);
+    }
+  };
   for (int i = 0; i < 4; ++i) {
-    processes
-        .emplace_back([=] {
-          for (long n = 0; n < rounds; ++n) {
-            updated.update([](long& x) { ++x; });
-            *guarded.lock() += 1;
-            ++atomic.atomic();
-            raw.atomic().fetch_add(1);
-          }
-        })
-        .start();
+    processes.emplace_back(count, rounds, updated, guarded, atomic, raw).start();
   }
   for (auto& process : processes) process.join();
   CHECK(updated.value() == 4 * rounds);
@@ -200,9 +203,11 @@ TEST_CASE("ten thousand values cost no descriptors", "[value]") {
   std::vector<mp::Value<int>> values;
   for (int i = 0; i < 10'000; ++i) values.emplace_back(i);
   CHECK(support::Holdings::now().fds == before.fds);
-  mp::Process process([=] {
-    for (auto const& value : values) value.update([](int& x) { ++x; });
-  });
+  mp::Process process(
+      [](std::vector<mp::Value<int>> const& all) {
+        for (auto const& value : all) value.update([](int& x) { ++x; });
+      },
+      values);
   process.start();
   process.join();
   for (int i = 0; i < 10'000; ++i) REQUIRE(values[static_cast<std::size_t>(i)].value() == i + 1);
@@ -223,18 +228,20 @@ TEST_CASE("a copy is the same value, also after the first is gone", "[value]") {
 }
 
 TEST_CASE("a child keeps what its parent has dropped", "[value]") {
-  support::Pipe dropped;
+  mp::Event const dropped;
   auto value = std::make_unique<mp::Value<int>>(1);
   mp::Value<int> const result(0);
-  mp::Process process([inherited = *value, result, &dropped] {
-    dropped.hear();
-    result = inherited.value();
-  });
+  mp::Process process(
+      [](mp::Value<int> const& kept, mp::Value<int> const& copy, mp::Event const& go) {
+        go.wait();
+        copy = kept.value();
+      },
+      *value, result, dropped);
   process.start();
   value.reset();
   std::vector<mp::Value<int>> others;
   for (int i = 0; i < 100; ++i) others.emplace_back(-1);
-  dropped.tell();
+  dropped.set();
   process.join();
   CHECK(result.value() == 1);
 }

@@ -15,6 +15,7 @@
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/queue.hpp>
+#include <multiprocessing/semaphore.hpp>
 
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
@@ -64,17 +65,19 @@ TEST_CASE("where something is ready the kernel is not asked, also after a wait t
 TEST_CASE("wait is woken by a message from another process", "[wait]") {
   auto [parent, child] = mp::Pipe<int>();
   mp::Queue<int> const queue;
-  support::Pipe go;
-  mp::Process process([&go, queue, child = std::move(child)] {
-    go.hear();
-    child.send(1);
-    go.hear();
-    queue.put(2);
-    go.hear();
-  });
+  mp::Semaphore const go(0);
+  mp::Process process(
+      [](mp::Semaphore const& turns, mp::Queue<int> const& out, mp::Connection<int> const& end) {
+        turns.acquire();
+        end.send(1);
+        turns.acquire();
+        out.put(2);
+        turns.acquire();
+      },
+      go, queue, std::move(child));
   process.start();
   for (int round = 0; round < 2; ++round) {
-    go.tell();
+    go.release();
     auto const ready = mp::wait({&parent, &queue, process.sentinel()});
     REQUIRE(ready.size() == 1);
     if (ready[0] == mp::Waitable(&parent)) {
@@ -83,7 +86,7 @@ TEST_CASE("wait is woken by a message from another process", "[wait]") {
       CHECK(queue.get() == 2);
     }
   }
-  go.tell();
+  go.release();
   auto const ready = mp::wait({process.sentinel(), &queue});
   CHECK(ready == Ready{process.sentinel()});
   process.join();
@@ -92,7 +95,7 @@ TEST_CASE("wait is woken by a message from another process", "[wait]") {
 
 TEST_CASE("wait ends when the one who has the other end is killed", "[wait]") {
   auto [parent, child] = mp::Pipe<int>();
-  mp::Process process([child = std::move(child)] { ::pause(); });
+  mp::Process process([](mp::Connection<int> const&) { ::pause(); }, std::move(child));
   process.start();
   auto killer = support::killer_of(*process.pid());
   CHECK(mp::wait({&parent}) == Ready{&parent});
@@ -104,11 +107,13 @@ TEST_CASE("wait ends when the one who has the other end is killed", "[wait]") {
 TEST_CASE("a descriptor of a connection works under epoll: consume, and it is armed again",
           "[wait]") {
   auto [parent, child] = mp::Pipe<int>();
-  support::Pipe go;
-  mp::Process process([&go, child = std::move(child)] {
-    child.send(-1);
-    for (int i = 0; go.hear() == '.'; ++i) child.send(i);
-  });
+  mp::Queue<bool> const go;
+  mp::Process process(
+      [](mp::Queue<bool> const& goes_on, mp::Connection<int> const& end) {
+        end.send(-1);
+        for (int i = 0; goes_on.get(); ++i) end.send(i);
+      },
+      go, std::move(child));
   process.start();
   REQUIRE(parent.recv() == -1);  // before it is there, the descriptor is readable to ask again
   multiprocessing::os::Fd const epoll(::epoll_create1(EPOLL_CLOEXEC));
@@ -116,13 +121,13 @@ TEST_CASE("a descriptor of a connection works under epoll: consume, and it is ar
   REQUIRE(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, parent.fileno(), &event) == 0);
   CHECK(::epoll_wait(epoll.get(), &event, 1, 0) == 0);
   for (int i = 0; i < 3; ++i) {
-    go.tell();
+    go.put(true);
     REQUIRE(::epoll_wait(epoll.get(), &event, 1, -1) == 1);
     CHECK(parent.try_recv() == i);
     CHECK(parent.try_recv() == std::nullopt);
     CHECK(::epoll_wait(epoll.get(), &event, 1, 0) == 0);
   }
-  go.tell('x');
+  go.put(false);
   REQUIRE(::epoll_wait(epoll.get(), &event, 1, -1) == 1);
   CHECK_THROWS_AS(parent.recv(), mp::EOFError);
   process.join();
@@ -140,7 +145,8 @@ TEST_CASE("processes start while another thread arms descriptors", "[wait]") {
     while (!is_over) static_cast<void>(parent.try_recv());
   });
   for (int i = 0; i < 100; ++i) {
-    mp::Process process([parent = parent] { static_cast<void>(parent.try_recv()); });
+    mp::Process process([](mp::Connection<int> const& end) { static_cast<void>(end.try_recv()); },
+                        parent);
     process.start();
     process.join();
     REQUIRE(process.exitcode() == 0);

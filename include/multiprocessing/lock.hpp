@@ -65,8 +65,8 @@ class AnyLock {
   /// Whether somebody alive holds it. No system call.
   [[nodiscard]] bool locked() const noexcept { return state_->owner() != 0; }
 
-  /// For the holder: whether the one before it died holding the lock, so that what the lock guards
-  /// may be half done. Until it is released.
+  /// For the holder: whether the one before it died holding the lock, or dropped its process's last
+  /// handle of it then, so that what the lock guards may be half done. Until it is released.
   [[nodiscard]] bool recovered() const noexcept { return state_->recovered(); }
 
   /// Whether the calling thread could release it.

@@ -60,6 +60,20 @@ TEST_CASE("a recovery is remembered to the last level of whoever recovered", "[m
   CHECK_FALSE(mutex->release());
 }
 
+TEST_CASE("who lets go of it without a release is as one who died", "[mutex]") {
+  Mutex mutex(Mutex::Kind::Recursive);
+  CHECK(mutex.let_go());
+  CHECK(mutex.try_acquire());
+  CHECK_FALSE(mutex.recovered());
+  CHECK(mutex.try_acquire());
+  CHECK(mutex.let_go());
+  CHECK(mutex.owner() == 0);
+  CHECK(mutex.try_acquire());
+  CHECK(mutex.recovered());
+  CHECK(mutex.release());
+  CHECK_FALSE(mutex.recovered());
+}
+
 TEST_CASE("a wait for itself ends at its deadline", "[mutex]") {
   Mutex mutex(Mutex::Kind::Plain);
   CHECK(mutex.acquire(Deadline::never()));

@@ -60,7 +60,8 @@ class Child {
     return pidfd_ || open_locked() ? pidfd_.get() : -1;
   }
 
-  /// Reaps the process if it has ended. Never blocks.
+  /// Reaps the process if it has ended. Blocks: no; but where another process reaps it, and it has
+  /// ended, until that has told how.
   std::optional<ExitStatus> poll() {
     std::lock_guard const guard(mutex_);
     return poll_locked();
@@ -112,6 +113,8 @@ class Child {
   // For what no descriptor tells: the end of a process when there is no descriptor left, and when a
   // tracer lets a dead one go.
   static constexpr std::chrono::milliseconds kBetweenLooks{1};
+  // Far more than a busy reaper takes to tell; one that does not has been stopped by somebody.
+  static constexpr std::chrono::seconds kTellingTakes{1};
 
   /// -1, which poll skips: there is none.
   int reports_fd() noexcept {
@@ -133,10 +136,16 @@ class Child {
     return static_cast<bool>(pidfd_);
   }
 
-  /// What the process that reaps it has told. Until it has, the child counts as running.
+  /// What the process that reaps it has told. Until it has, the child counts as running; but of one
+  /// whose sentinel is readable nobody should hear that.
   os::ChildEnd told_end() {
     using State = os::ChildEnd::State;
     bool const has_ended = os::is_readable(pidfd_);
+    if (has_ended && reports_) {
+      std::array<pollfd, 2> words{
+          {{reports_.get(), POLLIN, 0}, {reaper_->sentinel_if_any(), POLLIN, 0}}};
+      os::poll_until(words, base::Deadline::after(kTellingTakes));
+    }
     bool const is_reaper_gone = reaper_->poll().has_value();  // looked at before its last word
     if (reports_ && os::is_readable(reports_)) {
       os::ChildEnd end{};

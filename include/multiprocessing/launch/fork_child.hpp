@@ -98,15 +98,18 @@ template <class Body>
   become(who);
   start_from_clean_slate(sigint);
   os::replace_standard_input(std::move(null));
-  os::set_command_name(who.name.c_str());
   os::intercept_exit([](int code, void*) { leave(code); });
-  log(LogLevel::debug, "process started");
+  if (!who.name.empty()) {
+    os::set_command_name(who.name.c_str());
+    log(LogLevel::debug, "process started");
+  }
   os::exit_normally(run_body(body));
 }
 
 }  // namespace fork_detail
 
-/// Starts a child that is `who` and runs `body`, a callable that returns the exit code.
+/// Starts a child that is `who` and runs `body`, a callable that returns the exit code. One without
+/// a name becomes somebody else in `body`, which logs that it has started.
 /// Blocks: no. Throws: std::system_error when no process can be made.
 template <class Body>
 std::unique_ptr<Child> fork_child(std::shared_ptr<Identity> who, Body& body,

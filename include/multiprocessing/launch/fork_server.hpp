@@ -113,6 +113,7 @@ class Server {
     };
     // Until the letter says who it is.
     auto who = std::make_shared<Identity>();
+    who->name.clear();
     who->parent_pid = identity().parent_pid;
     Started started{0, 0};
     std::unique_ptr<Child> child;

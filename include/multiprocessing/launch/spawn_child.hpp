@@ -240,7 +240,7 @@ inline int live_by_letter(os::Fd& socket, std::shared_ptr<os::Fd const> const& p
   };
   int const code = fork_detail::run_body(body);
   target.reset();
-  log(LogLevel::debug, "process ending with exit code ", code & 0xFF);
+  if (!leaves_by_hook()) log(LogLevel::debug, "process ending with exit code ", code & 0xFF);
   return code;
 }
 

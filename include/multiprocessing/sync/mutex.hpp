@@ -51,10 +51,12 @@ class Mutex {
   }
 
   /// Called when the last handle in this process goes: its memory must not be used again while it
-  /// is among those that a thread of this process holds. Releases it, or, when another thread holds
-  /// it, returns false: the memory has to stay.
+  /// is among those that a thread of this process holds. Leaves it as the death of this thread
+  /// would, or, when another thread holds it, returns false: the memory has to stay.
   bool let_go() {
-    release_all();
+    if (mutex_.held_by_this_thread()) recovered_.store(true, std::memory_order_relaxed);
+    while (mutex_.try_unlock()) {
+    }
     pid_t const thread = owner();
     return thread == 0 || !os::is_thread_of_this_process(thread);
   }
@@ -64,7 +66,7 @@ class Mutex {
     for (int level = 0; level < levels; ++level) acquire(base::Deadline::never());
   }
 
-  /// Whether the one who held it before its present holder died with it.
+  /// Whether the one who held it before its present holder died with it, or let go of it.
   bool recovered() const noexcept { return recovered_.load(std::memory_order_relaxed); }
 
   /// The thread that holds it; 0 when it is free, or the holder dead.
