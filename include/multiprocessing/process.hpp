@@ -220,8 +220,10 @@ class Process {
   /// kill() for it and for all that it has started, and that those have: also where some of them
   /// start others at the time. Not for those whose own parent has ended before, unless it has a
   /// process group and they are in it (ProcessOptions::process_group).
-  /// Blocks: until all have stopped, a second at most. Does nothing after the end. Throws:
-  /// std::logic_error before start, and for the current process. Python: none
+  /// Blocks: until all have stopped, a second or so at most. Does nothing after the end. Throws:
+  /// std::logic_error before start, and for the current process; std::system_error when some could
+  /// not be looked for, for want of descriptors, or not be signalled: the others have been killed.
+  /// Python: none
   void kill_tree() { record().kill_tree(); }
 
   /// Sends SIGINT, as Ctrl-C does: see ProcessOptions::sigint.

@@ -1,8 +1,13 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/launch/process_tree.hpp>
 
+#include <sys/resource.h>
 #include <sys/types.h>
 #include <unistd.h>
+
+#include <csignal>
+#include <string>
+#include <system_error>
 
 #include <thread>
 
@@ -17,6 +22,12 @@ namespace {
 [[noreturn]] void wait_for_ever() {
   for (;;) ::pause();
 }
+void end_tree(support::RawChild const& root) {
+  ::kill(root.pid(), SIGSTOP);
+  launch::kill_branches(root.pid());
+  ::kill(root.pid(), SIGKILL);
+}
+
 /// Two children each, down to `depth`.
 [[noreturn]] void branch(support::Pipe const& alive, int depth) {
   for (int children = 0; children < 2 && depth > 0; ++children) {
@@ -33,7 +44,7 @@ TEST_CASE("a tree ends with all its branches", "[process_tree]") {
   support::Pipe alive;
   support::RawChild root([&] { branch(alive, 3); });
   for (int i = 0; i < 1 + 2 + 4 + 8; ++i) CHECK(alive.hear() == '.');
-  launch::kill_tree(root.pid());
+  end_tree(root);
   CHECK(WTERMSIG(root.wait()) == SIGKILL);
   CHECK(alive.drain().empty());  // end of file: nobody has the pipe any more
 }
@@ -52,16 +63,54 @@ TEST_CASE("a tree ends that grows meanwhile, in several threads", "[process_tree
     grow();
   });
   for (int i = 0; i < 10; ++i) CHECK(alive.hear() == '.');
-  launch::kill_tree(root.pid());
+  end_tree(root);
   CHECK(WTERMSIG(root.wait()) == SIGKILL);
   CHECK(alive.drain().size() < 1000);
+}
+
+TEST_CASE("who is woken by its parent's end starts nobody", "[process_tree]") {
+  support::Pipe alive;
+  support::RawChild root([&] {
+    for (int i = 0; i < 50; ++i) {
+      if (::fork() != 0) continue;
+      if (i == 0) {  // an orphaned group of its own that stops is sent SIGHUP and SIGCONT
+        std::signal(SIGHUP, SIG_IGN);
+        ::setpgid(0, 0);
+        alive.tell();
+        for (;;) {
+          if (::fork() == 0) wait_for_ever();
+          ::usleep(1000);
+        }
+      }
+      wait_for_ever();
+    }
+    wait_for_ever();
+  });
+  CHECK(alive.hear() == '.');
+  end_tree(root);
+  CHECK(WTERMSIG(root.wait()) == SIGKILL);
+  CHECK(alive.drain().empty());
+}
+
+TEST_CASE("without descriptors to look for others it says so", "[process_tree]") {
+  support::RawChild root([] { wait_for_ever(); });
+  support::RawChild caller([&] {
+    rlimit const none{0, 0};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    auto const text =
+        support::message_of<std::system_error>([&] { launch::kill_branches(root.pid()); });
+    return text.find("Too many open files") != std::string::npos ? 0 : 1;
+  });
+  CHECK(caller.wait() == 0);
+  root.kill();
+  root.wait();
 }
 
 TEST_CASE("strangers are left alone", "[process_tree]") {
   support::Pipe go;
   support::RawChild brother([&] { return go.hear() == '.' ? 0 : 1; });
   support::RawChild root([] { wait_for_ever(); });
-  launch::kill_tree(root.pid());
+  end_tree(root);
   CHECK(WTERMSIG(root.wait()) == SIGKILL);
   go.tell();
   CHECK(brother.wait() == 0);
@@ -73,7 +122,7 @@ TEST_CASE("a tree that has stopped ends, too", "[process_tree]") {
     wait_for_ever();
   });
   support::wait_for_state(root.pid(), "T");
-  launch::kill_tree(root.pid());
+  end_tree(root);
   CHECK(WTERMSIG(root.wait()) == SIGKILL);
 }
 

@@ -122,6 +122,7 @@ class Lane {
   /// not when it throws. REQUIRES: take is short.
   template <class Take>
   Outcome get(sync::Seated const& me, Take const& take, base::Deadline deadline) {
+    bool makes_room = limits_.messages != 0;
     {
       auto const inside = get_lock_.enter(me, deadline);
       if (!inside) return Outcome::TimedOut;
@@ -137,12 +138,14 @@ class Lane {
         std::span<std::byte const> const bytes(at->data + kUnit, header.size());
         if (!take(Incoming{header.content(), bytes, nullptr})) return Outcome::Refused;
         get_.store(at->progress.past(1 + units(header.size())).word(), std::memory_order_release);
-      } else if (!get_block(*at, header, take)) {
+      } else if (get_block(*at, header, take)) {
+        makes_room = makes_room || limits_.weight != 0;
+      } else {
         return Outcome::Refused;
       }
       get_pace_.note();
     }
-    if (is_limited()) room_.tell(me);
+    if (makes_room) room_.tell(me);  // that a chunk was left is told there
     return Outcome::Done;
   }
 
@@ -256,9 +259,6 @@ class Lane {
     if (!bells_.ring()) items_.rearm_bells();
   }
 
-  bool is_limited() const noexcept {
-    return limits_.messages != 0 || limits_.chunks != 0 || limits_.weight != 0;
-  }
   std::uint64_t chunks_under_way() const noexcept {
     auto const left = get_sequence_.load();
     auto const entered = put_sequence_.load();
@@ -299,7 +299,8 @@ class Lane {
     return place_in(chunk, word);
   }
 
-  [[gnu::always_inline]] void publish(Place const& at, Header header, std::uint64_t frame) noexcept {
+  [[gnu::always_inline]] void publish(Place const& at, Header header,
+                                      std::uint64_t frame) noexcept {
     claim_lines_ahead(at.data + frame * kUnit, frame * kUnit);
     Header().store(at.data + frame * kUnit);
     header.store(at.data);

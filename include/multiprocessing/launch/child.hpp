@@ -19,6 +19,7 @@
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
 #include <multiprocessing/launch/process_tree.hpp>
 #include <multiprocessing/os/fd_message.hpp>
@@ -100,13 +101,17 @@ class Child {
   }
 
   /// SIGKILL for it and all that descend from it, and for its process group if it leads one. Does
-  /// nothing when it has ended. Blocks: as kill_tree().
+  /// nothing when it has ended. Blocks, throws: as kill_branches(), and when it may not be
+  /// signalled; it itself is killed in any other case.
   void kill_tree() {
-    std::lock_guard const guard(mutex_);
-    if (poll_locked()) return;
-    bool const leads = ::getpgid(pid_) == pid_;
-    launch::kill_tree(pid_);
-    if (leads) ::kill(-pid_, SIGKILL);  // nobody has reaped it: so the group is its own
+    send(SIGSTOP);
+    base::ScopeGuard const kill_it([this] {
+      std::lock_guard const guard(mutex_);
+      if (poll_locked()) return;
+      if (::getpgid(pid_) == pid_) ::kill(-pid_, SIGKILL);  // it still has the number
+      os::send_signal(pidfd_, pid_, SIGKILL);
+    });
+    kill_branches(pid_);
   }
 
  private:

@@ -218,7 +218,12 @@ inline void apply(ChildSetup const& setup, ChildFds const& fds) {
     auto const& fd = fds[static_cast<std::size_t>(stream)];
     if (fd) require(::dup2(fd.get(), stream) != -1, "dup2", std::to_string(stream));
   }
-  if (setup.sigint == SigintPolicy::ignore) os::ignore_signal(SIGINT);
+  if (setup.sigint == SigintPolicy::ignore) {
+    os::ignore_signal(SIGINT);
+  } else {
+    os::handle_signal_by_default(SIGINT);  // a fork server ignores it
+  }
+  os::unblock_signal(SIGINT);  // which spawn_program() does not
   if (setup.process_group) require(::setpgid(0, 0) == 0, "setpgid", "0");
   for (auto const& [name, value] : setup.env) {
     require(::setenv(name.c_str(), value.c_str(), 1) == 0, "setenv", name);

@@ -18,8 +18,8 @@ namespace multiprocessing {
 
 /// What a process used in its life. Python: the third value of os.wait4
 struct ResourceUsage {
-  /// Bytes that were resident at a time. A child starts with what its parent has: so it is never
-  /// less than that was then.
+  /// Bytes that were resident at a time. A forked child begins with what it has in common with its
+  /// parent; a spawned one, in the kernel's account, with the most that its parent ever had.
   std::uint64_t peak_memory = 0;
   /// Processor time, that of its own children included that it waited for.
   std::chrono::microseconds user_time{0};

@@ -108,7 +108,6 @@ class Server {
       auto const owner = owner_;
       children_.clear();
       control_.reset();
-      os::handle_signal_by_default(SIGINT);  // which the server ignores
       return live_by_letter(own, owner);
     };
     // Until the letter says who it is.
@@ -148,9 +147,7 @@ class Server {
 };
 
 inline void serve() {
-  // What reaches the whole group is the owner's to answer.
-  os::ignore_signal(SIGINT);
-  os::ignore_signal(SIGTERM);
+  os::ignore_signal(SIGTERM);  // as SIGINT, which it ignores from its birth on
   Server(std::move(os::handoff())).serve();
 }
 
@@ -303,7 +300,9 @@ class ForkServer {
     who.name = "ForkServer";
     who.parent_pid = os::this_pid();
     who.parent_name = identity().name;
-    auto spawned = spawn_with_socket({who, *target_, {}, ChildFds({}, false)});
+    ChildSetup setup;
+    setup.sigint = SigintPolicy::ignore;  // what reaches the whole group is the owner's to answer
+    auto spawned = spawn_with_socket({who, *target_, setup, ChildFds({}, false)});
     control_ = std::make_shared<Control>(std::move(spawned.socket));
     channel::register_heirloom(control_);
     server_ = std::move(spawned.child);

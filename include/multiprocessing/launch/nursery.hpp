@@ -21,6 +21,7 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -37,6 +38,7 @@
 #include <multiprocessing/launch/sigint_policy.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
+#include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/poll.hpp>
@@ -153,17 +155,32 @@ class Nursery {
 struct NurseryHandle {
   std::unique_ptr<Child> process;
   os::Fd wake_fd;
-  os::Fd life;  ///< nobody else has it, and no exec inherits it
+  std::shared_ptr<channel::Heirloom> life;  ///< nobody else has it, and no exec inherits it
 
   void wake() const noexcept { os::signal_eventfd(wake_fd); }
 };
 
 namespace nursery_detail {
 
+/// The owner's end of the pipe that is closed with its life. Its forked children give it up.
+struct Life final : channel::Heirloom {
+  explicit Life(os::Fd end) : writer(std::move(end)) {}
+  void give_up() noexcept override { writer.reset(); }
+  os::Fd writer;
+};
+
 /// What an owner and its nursery have between them.
 struct Bond {
+  Bond() {
+    std::lock_guard const gate(os::fork_gate());  // no fork comes between
+    auto pipe = os::create_pipe();
+    life = std::make_shared<Life>(std::move(pipe.writer));
+    life_reader = std::move(pipe.reader);
+  }
+
   os::Fd wake = os::create_eventfd();
-  os::Pipe life = os::create_pipe();
+  std::shared_ptr<Life> life;
+  os::Fd life_reader;
 };
 
 /// Runs no user code, so there is nothing to run at its end.
@@ -191,7 +208,6 @@ class NurseryTarget final : public Target {
       auto const first = std::make_move_iterator(fds_.begin() + kOwn);
       return body_(nursery, {first, std::make_move_iterator(fds_.end())});
     };
-    os::ignore_signal(SIGINT);
     live(body, children_, open_parent(identity()), fds_[0], fds_[1]);
   }
 
@@ -250,18 +266,18 @@ class NurseryTarget final : public Target {
 template <class Body>
 NurseryHandle fork_nursery(std::shared_ptr<Identity> who, std::size_t children, Body body) {
   nursery_detail::Bond bond;
+  channel::register_heirloom(bond.life);
   pid_t const owner = os::this_pid();
   auto const nursery_main = [&] {
-    channel::keep_only({});
-    bond.life.writer.reset();
+    channel::keep_only({});  // not the life line's other end, either
     auto owner_pidfd = std::make_shared<os::Fd const>(os::try_open_pidfd(owner));
     // Still our parent: so the pid was not reused before the descriptor was opened.
     if (!*owner_pidfd || os::parent_pid() != owner) owner_pidfd = nullptr;
-    nursery_detail::live(body, children, std::move(owner_pidfd), bond.life.reader, bond.wake);
+    nursery_detail::live(body, children, std::move(owner_pidfd), bond.life_reader, bond.wake);
     return 0;
   };
   auto process = fork_child(std::move(who), nursery_main, SigintPolicy::ignore);
-  return {std::move(process), std::move(bond.wake), std::move(bond.life.writer)};
+  return {std::move(process), std::move(bond.wake), std::move(bond.life)};
 }
 
 /// What the body of a nursery is that is not forked: it gets duplicates of the descriptors.
@@ -272,12 +288,15 @@ inline NurseryHandle start_nursery(StartMethod method, std::shared_ptr<Identity>
                                    std::size_t children, NurseryBody* body,
                                    std::vector<int> const& fds) {
   nursery_detail::Bond bond;
-  std::vector<int> lent{bond.life.reader.get(), bond.wake.get()};
+  channel::register_heirloom(bond.life);
+  std::vector<int> lent{bond.life_reader.get(), bond.wake.get()};
   lent.insert(lent.end(), fds.begin(), fds.end());
   nursery_detail::NurseryTarget const target(body, children, std::move(lent));
   ChildFds const no_streams({}, false);
-  auto process = start_afresh(method, {*who, target, {}, no_streams});
-  return {std::move(process), std::move(bond.wake), std::move(bond.life.writer)};
+  ChildSetup setup;
+  setup.sigint = SigintPolicy::ignore;
+  auto process = start_afresh(method, {*who, target, setup, no_streams});
+  return {std::move(process), std::move(bond.wake), std::move(bond.life)};
 }
 
 }  // namespace multiprocessing::launch

@@ -210,6 +210,7 @@ class ProcessRecord {
   std::unique_ptr<Child> make_child(Run const& run) {
     auto setup = options_.setup;
     setup.dies_with_parent |= who_->daemon;
+    setup.sigint = as_parent_allows(setup.sigint);
     ChildFds fds(options_.streams, setup.dies_with_parent);
     auto child = make_child(run, setup, fds);
     pipes_ = fds.pipes();

@@ -18,6 +18,11 @@ enum class SigintPolicy {
 
 namespace launch {
 
+/// What comes to be where the parent ignores it.
+inline SigintPolicy as_parent_allows(SigintPolicy policy) noexcept {
+  return os::is_ignored(SIGINT) ? SigintPolicy::ignore : policy;
+}
+
 /// In a child, before any code of the user's. What the parent ignores stays ignored, but for
 /// SIGTERM and SIGCHLD.
 inline void start_from_clean_slate(SigintPolicy sigint) noexcept {

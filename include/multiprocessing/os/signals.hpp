@@ -65,6 +65,17 @@ inline void raise_signal(int signal) noexcept { ::kill(::getpid(), signal); }
 }
 
 inline void ignore_signal(int signal) noexcept { std::signal(signal, SIG_IGN); }
+inline bool is_ignored(int signal) noexcept {
+  struct sigaction action {};
+  return ::sigaction(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
+         action.sa_handler == SIG_IGN;
+}
+inline void unblock_signal(int signal) noexcept {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
+}
 inline void handle_signal_by_default(int signal) noexcept { std::signal(signal, SIG_DFL); }
 
 }  // namespace multiprocessing::os

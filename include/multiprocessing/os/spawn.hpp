@@ -23,7 +23,8 @@ inline constexpr char kThisProgram[] = "/proc/self/exe";
 
 /// Starts `program` with `argv` and `environment`, all of it to be found. It has the standard
 /// streams, but input from nowhere, `socket` as kHandoffFd, and no other descriptor; no handlers,
-/// nothing blocked, and what was ignored is, but for SIGTERM and SIGCHLD.
+/// nothing blocked but SIGINT, which is for the program to handle first, and what was ignored is,
+/// but for SIGTERM and SIGCHLD.
 /// Blocks: until the program runs. Throws: std::system_error when it can not be run.
 inline pid_t spawn_program(std::string const& program, std::vector<std::string> const& argv,
                            std::vector<std::string> const& environment, Fd const& socket) {
@@ -45,13 +46,14 @@ inline pid_t spawn_program(std::string const& program, std::vector<std::string> 
   add(::posix_spawn_file_actions_adddup2(&actions, socket.get(), kHandoffFd));
   add(::posix_spawn_file_actions_addclosefrom_np(&actions, kHandoffFd + 1));
 
-  sigset_t none;
-  sigemptyset(&none);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGINT);
   sigset_t to_default;
   sigemptyset(&to_default);
   sigaddset(&to_default, SIGTERM);
   sigaddset(&to_default, SIGCHLD);
-  require(::posix_spawnattr_setsigmask(&attributes, &none), "posix_spawnattr_setsigmask", {});
+  require(::posix_spawnattr_setsigmask(&attributes, &blocked), "posix_spawnattr_setsigmask", {});
   require(::posix_spawnattr_setsigdefault(&attributes, &to_default),
           "posix_spawnattr_setsigdefault", {});
   require(::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF),

@@ -55,7 +55,7 @@ class Crew {
         board_(make_board(segment_)),
         words_(segment_, part(kWordsBegin, kPayloadBegin), segment_.size()),
         payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm) {
-    board_->sigint = options.sigint;
+    board_->sigint = launch::as_parent_allows(options.sigint);
     os::Fd const ready = os::create_eventfd();
     nursery_ = start_nursery(options.method, ready);
     base::ScopeGuard end_nursery([this] {
