@@ -17,9 +17,7 @@ class Pace {
  public:
   /// A message went, in the calling thread.
   void note() noexcept {
-    auto const run = run_.load(kRelaxed);
-    run_.store(run + 1, kRelaxed);
-    if (run % kBetweenLooks != 0) return;
+    run_.store(run_.load(kRelaxed) + 1, kRelaxed);
     int const processor = os::this_processor();
     if (processor_.load(kRelaxed) != processor) processor_.store(processor, kRelaxed);
   }
@@ -35,8 +33,6 @@ class Pace {
   int processor() const noexcept { return processor_.load(kRelaxed); }
 
  private:
-  // Messages in a run from one look at the processor to the next: threads move seldom.
-  static constexpr std::uint32_t kBetweenLooks = 16;
   static constexpr auto kRelaxed = std::memory_order_relaxed;  // nothing follows from them
 
   // written with every message by this side; the other one written seldom, and read by the other
