@@ -44,7 +44,7 @@ template <Steps steps = Steps::OfTheCall, class Make>
 void kill_at_every_step(Make const& make, double factor = 1) {
   arena().bury_the_dead();
   auto const before = arena().used_blocks();
-  auto const stride = static_cast<double>(support::stride(10));
+  auto const stride = static_cast<double>(support::stride(5));
   auto const step = stride == 1 ? 1 : std::max(1L, std::lround(factor * stride));
   auto const attempts = support::kill_at_every_step<steps>(step, [&] {
     arena().bury_the_dead();

@@ -259,13 +259,13 @@ struct Meeting : Scene {
   mp::Value<int> woken{0};
   std::unique_ptr<Survivors> sleepers;
 
-  void sleep() const {
+  void fall_asleep() const {
     std::scoped_lock const guard(condition);
     condition.wait();
     woken.update([](int& n) { ++n; });
   }
   void start(int count) {
-    sleepers = std::make_unique<Survivors>(count, [this] { sleep(); });
+    sleepers = std::make_unique<Survivors>(count, [this] { fall_asleep(); });
   }
   void notify(int count) const {
     REQUIRE(condition.acquire(30s));

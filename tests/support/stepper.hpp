@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <fstream>
@@ -44,7 +45,7 @@ class Stepper {
       int status = 0;
       if (!wait_while_running(status)) return done;
       if (!note(status)) return done;
-      if (signal_ == 0) run_over_repetition();
+      if (signal_ == 0) run_over_what_is_one_step();
     }
     return count;
   }
@@ -88,20 +89,54 @@ class Stepper {
 #ifdef __x86_64__
   long place() const { return ::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user, regs.rip), nullptr); }
 
+  void run_over_what_is_one_step() {
+    long const before = std::exchange(place_, place());
+    if (place_ == before) {
+      run_over_repetition();
+    } else if (before != 0 && is_in_vdso(place_) && !is_in_vdso(before)) {
+      run_over_vdso();
+    }
+  }
+
   /// An instruction that copies, or sets, a block of memory is a step for each byte. Where one has
   /// begun the process runs to its end.
   void run_over_repetition() {
-    long const before = std::exchange(place_, place());
-    if (place_ != before) return;
     auto const code = static_cast<unsigned long>(::ptrace(PTRACE_PEEKTEXT, pid_, place_, nullptr));
     constexpr unsigned long kRepeat = 0xf3;
     constexpr unsigned long kWide = 0x48;
     bool const is_wide = (code >> 8 & 0xff) == kWide;
     auto const operation = (is_wide ? code >> 16 : code >> 8) & 0xfe;
     bool const is_movs_or_stos = operation == 0xa4 || operation == 0xaa;
-    if ((code & 0xff) != kRepeat || !is_movs_or_stos) return;
-    long const end = place_ + (is_wide ? 3 : 2);
+    if ((code & 0xff) == kRepeat && is_movs_or_stos) run_to(place_ + (is_wide ? 3 : 2));
+  }
+
+  /// The kernel's code that reads the clock begins anew whenever the clock ticks meanwhile: step by
+  /// step, on a slow machine, for ever. It changes nothing; where it was called the process runs
+  /// until it returns.
+  void run_over_vdso() {
+    long const stack = ::ptrace(PTRACE_PEEKUSER, pid_, offsetof(user, regs.rsp), nullptr);
+    run_to(::ptrace(PTRACE_PEEKDATA, pid_, stack, nullptr));
+  }
+  bool is_in_vdso(long place) {
+    if (vdso_end_ == 0) find_vdso();
+    return place >= vdso_begin_ && place < vdso_end_;
+  }
+  void find_vdso() {
+    std::ifstream maps("/proc/" + std::to_string(pid_) + "/maps");
+    vdso_end_ = 1;  // looked for
+    for (std::string line; std::getline(maps, line);) {
+      if (line.find("[vdso]") == std::string::npos) continue;
+      std::size_t dash = 0;
+      vdso_begin_ = std::stol(line, &dash, 16);
+      vdso_end_ = std::stol(line.substr(dash + 1), nullptr, 16);
+    }
+  }
+
+  /// Lets it run until its next instruction is at `end`.
+  void run_to(long end) {
+    errno = 0;
     long const text = ::ptrace(PTRACE_PEEKTEXT, pid_, end, nullptr);
+    if (errno != 0) return;
     constexpr long kBreakpoint = 0xcc;
     ::ptrace(PTRACE_POKETEXT, pid_, end, (text & ~0xffL) | kBreakpoint);
     ::ptrace(PTRACE_CONT, pid_, 0, 0);
@@ -110,9 +145,10 @@ class Stepper {
     if (!note(status)) return;
     ::ptrace(PTRACE_POKETEXT, pid_, end, text);
     if (place() == end + 1) ::ptrace(PTRACE_POKEUSER, pid_, offsetof(user, regs.rip), end);
+    place_ = place();
   }
 #else
-  void run_over_repetition() {}
+  void run_over_what_is_one_step() {}
 #endif
 
   /// False when the process sleeps in a system call instead of taking the step.
@@ -135,7 +171,9 @@ class Stepper {
 
   pid_t pid_;  // -1: has ended
   int signal_ = 0;
-  long place_ = 0;                        // of the instruction that came last
+  long place_ = 0;  // of the instruction that came last
+  long vdso_begin_ = 0;
+  long vdso_end_ = 0;                     // 0: not looked for yet
   std::unordered_map<long, bool> calls_;  // instructions, and whether they are system calls
 };
 

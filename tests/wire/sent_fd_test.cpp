@@ -29,15 +29,23 @@ struct Lent {
     return {-1, wire::read_fd(decoder)};
   }
 };
+/// A message that has the pipe's writer along.
+struct Message {
+  explicit Message(support::Pipe const& pipe) {
+    wire::encode(bytes, Lent{pipe.writer.get()}, parcel);
+  }
+  Lent read() const {
+    std::span<std::byte const> rest(bytes);
+    return wire::decode<Lent>(rest, parcel);
+  }
+  wire::Bytes bytes;
+  wire::Parcel parcel;
+};
 }  // namespace
 
 TEST_CASE("a duplicate arrives, and the sender keeps its own", "[sent_fd]") {
   support::Pipe pipe;
-  wire::Bytes bytes;
-  wire::Parcel parcel;
-  wire::encode(bytes, Lent{pipe.writer.get()}, parcel);
-  std::span<std::byte const> rest(bytes);
-  auto const lent = wire::decode<Lent>(rest, parcel);
+  auto const lent = Message(pipe).read();
   CHECK(lent.received);
   CHECK(lent.received.get() != pipe.writer.get());
   CHECK(::write(lent.received.get(), "x", 1) == 1);
@@ -48,13 +56,9 @@ TEST_CASE("a duplicate arrives, and the sender keeps its own", "[sent_fd]") {
 
 TEST_CASE("it is received once", "[sent_fd]") {
   support::Pipe pipe;
-  wire::Bytes bytes;
-  wire::Parcel parcel;
-  wire::encode(bytes, Lent{pipe.writer.get()}, parcel);
-  std::span<std::byte const> first(bytes);
-  std::span<std::byte const> second(bytes);
-  CHECK(wire::decode<Lent>(first, parcel).received);
-  CHECK_THROWS_AS(wire::decode<Lent>(second, parcel), mp::UnpicklingError);
+  Message const message(pipe);
+  CHECK(message.read().received);
+  CHECK_THROWS_AS(message.read(), mp::UnpicklingError);
 }
 
 TEST_CASE("bytes alone can not take it along", "[sent_fd]") {

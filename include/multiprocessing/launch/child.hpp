@@ -19,7 +19,6 @@
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
 #include <multiprocessing/launch/process_tree.hpp>
 #include <multiprocessing/os/fd_message.hpp>
@@ -105,13 +104,13 @@ class Child {
   /// signalled; it itself is killed in any other case.
   void kill_tree() {
     send(SIGSTOP);
-    base::ScopeGuard const kill_it([this] {
-      std::lock_guard const guard(mutex_);
-      if (poll_locked()) return;
-      if (::getpgid(pid_) == pid_) ::kill(-pid_, SIGKILL);  // it still has the number
-      os::send_signal(pidfd_, pid_, SIGKILL);
-    });
-    kill_branches(pid_);
+    try {
+      kill_branches(pid_);
+    } catch (...) {
+      kill_with_group();
+      throw;
+    }
+    kill_with_group();
   }
 
  private:
@@ -120,6 +119,13 @@ class Child {
   static constexpr std::chrono::milliseconds kBetweenLooks{1};
   // Far more than a busy reaper takes to tell; one that does not has been stopped by somebody.
   static constexpr std::chrono::seconds kTellingTakes{1};
+
+  void kill_with_group() {
+    std::lock_guard const guard(mutex_);
+    if (poll_locked()) return;
+    if (::getpgid(pid_) == pid_) ::kill(-pid_, SIGKILL);  // it still has the number
+    os::send_signal(pidfd_, pid_, SIGKILL);
+  }
 
   /// -1, which poll skips: there is none.
   int reports_fd() noexcept {
