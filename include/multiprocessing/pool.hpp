@@ -49,7 +49,8 @@ struct MapOptions {
 /// the pool was made. Peer death: a worker that dies, in whatever way, costs the call whose item it
 /// ran a WorkerDied, and is replaced; the pool goes on. When the owner dies, also by SIGKILL, its
 /// pool dies with it. No thread is started, no signal handled, nothing named. Idle, nothing runs.
-/// Workers ignore SIGINT and have default handling of all other signals that the owner handles.
+/// Workers ignore SIGINT, see PoolOptions::sigint, and have default handling of all other signals
+/// that the owner handles.
 /// Python: multiprocessing.pool.Pool; differs: workers are children of a helper process, not of the
 /// caller, so they are not among active_children().
 class Pool {

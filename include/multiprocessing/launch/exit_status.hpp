@@ -5,8 +5,6 @@
 #include <sys/wait.h>
 
 #include <array>
-#include <chrono>
-#include <cstdint>
 #include <cstdio>
 #include <ostream>
 #include <string>
@@ -16,15 +14,9 @@
 
 namespace multiprocessing {
 
-/// What a process used in its life. Python: the third value of os.wait4
-struct ResourceUsage {
-  /// Bytes that were resident at a time. A forked child begins with what it has in common with its
-  /// parent; a spawned one, in the kernel's account, with the most that its parent ever had.
-  std::uint64_t peak_memory = 0;
-  /// Processor time, that of its own children included that it waited for.
-  std::chrono::microseconds user_time{0};
-  std::chrono::microseconds system_time{0};
-
+/// What a process used in its life: peak_memory, user_time, system_time. Zeros when its end is
+/// unknown(). Python: the third value of os.wait4
+struct ResourceUsage : os::ChildUsage {
   /// "peak memory 12.5 MiB, processor time 0.250 s"
   friend std::ostream& operator<<(std::ostream& out, ResourceUsage const& usage) {
     constexpr double kMiB = 1024 * 1024;
@@ -41,8 +33,7 @@ class ExitStatus {
  public:
   static ExitStatus from(os::ChildEnd const& end) noexcept {
     if (end.state != os::ChildEnd::State::Ended) return {Kind::Unknown, kUnknownExitcode, false};
-    auto const& used = end.usage;
-    ResourceUsage const usage{used.peak_memory, used.user_time, used.system_time};
+    ResourceUsage const usage{end.usage};
     if (end.code == CLD_EXITED) return {Kind::Exited, end.status, false, usage};
     return {Kind::Signaled, end.status, end.code == CLD_DUMPED, usage};
   }
@@ -60,7 +51,6 @@ class ExitStatus {
   /// The signal that killed it, or 0.
   int signal() const noexcept { return signaled() ? value_ : 0; }
   bool core_dumped() const noexcept { return core_dumped_; }
-  /// What it used; zeros when unknown.
   ResourceUsage const& usage() const noexcept { return usage_; }
 
   /// "exited with code 3", "was killed by SIGKILL", "was killed by SIGSEGV (core dumped)".

@@ -164,7 +164,6 @@ namespace nursery_detail {
 
 /// The owner's end of the pipe that is closed with its life. Its forked children give it up.
 struct Life final : channel::Heirloom {
-  explicit Life(os::Fd end) : writer(std::move(end)) {}
   void give_up() noexcept override { writer.reset(); }
   os::Fd writer;
 };
@@ -172,14 +171,15 @@ struct Life final : channel::Heirloom {
 /// What an owner and its nursery have between them.
 struct Bond {
   Bond() {
-    std::lock_guard const gate(os::fork_gate());  // no fork comes between
+    channel::register_heirloom(life);
+    std::lock_guard const gate(os::fork_gate());  // no fork finds the end, and nobody to give it up
     auto pipe = os::create_pipe();
-    life = std::make_shared<Life>(std::move(pipe.writer));
+    life->writer = std::move(pipe.writer);
     life_reader = std::move(pipe.reader);
   }
 
   os::Fd wake = os::create_eventfd();
-  std::shared_ptr<Life> life;
+  std::shared_ptr<Life> life = std::make_shared<Life>();
   os::Fd life_reader;
 };
 
@@ -266,7 +266,6 @@ class NurseryTarget final : public Target {
 template <class Body>
 NurseryHandle fork_nursery(std::shared_ptr<Identity> who, std::size_t children, Body body) {
   nursery_detail::Bond bond;
-  channel::register_heirloom(bond.life);
   pid_t const owner = os::this_pid();
   auto const nursery_main = [&] {
     channel::keep_only({});  // not the life line's other end, either
@@ -288,7 +287,6 @@ inline NurseryHandle start_nursery(StartMethod method, std::shared_ptr<Identity>
                                    std::size_t children, NurseryBody* body,
                                    std::vector<int> const& fds) {
   nursery_detail::Bond bond;
-  channel::register_heirloom(bond.life);
   std::vector<int> lent{bond.life_reader.get(), bond.wake.get()};
   lent.insert(lent.end(), fds.begin(), fds.end());
   nursery_detail::NurseryTarget const target(body, children, std::move(lent));

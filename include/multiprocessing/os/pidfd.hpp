@@ -104,9 +104,12 @@ inline bool send_signal(Fd const& pidfd, pid_t pid, int signal) {
   throw_errno("pidfd_send_signal", std::to_string(signal));
 }
 
-/// What a process has used, those of its children included that it has waited for.
+/// What a process used in its life.
 struct ChildUsage {
-  std::uint64_t peak_memory = 0;  ///< bytes that were resident at a time
+  /// Bytes that were resident at a time. A forked child begins with what it has in common with its
+  /// parent; a spawned one, in the kernel's account, with the most that its parent ever had.
+  std::uint64_t peak_memory = 0;
+  /// Processor time, that of its own children included that it waited for.
   std::chrono::microseconds user_time{0};
   std::chrono::microseconds system_time{0};
 };
