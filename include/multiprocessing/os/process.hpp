@@ -57,9 +57,11 @@ inline void intercept_exit(void (*leave)(int code, void*)) noexcept {
   if (on_exit_function(leave, nullptr) != 0) exit_now(1);
 }
 
-/// std::exit, as above.
-[[noreturn]] inline void exit_normally(int code) {
-  auto* const volatile exit_function = &::exit;
+/// std::exit, as above. What leaves a registered function by an exception ends in std::terminate.
+[[noreturn]] inline void exit_normally(int code) noexcept {
+  // Without the noexcept that the C library's declaration has: by it, compilers let exceptions pass
+  // this frame, into whatever the child's stack began in.
+  void (*const volatile exit_function)(int) = &::exit;
   exit_function(code);
   exit_now(code);  // not reached
 }
