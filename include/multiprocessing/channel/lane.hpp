@@ -478,6 +478,7 @@ class Lane {
       if (!is_there && is_ours(taking)) arena().disown(number_of(taking));
       taking_ = 0;
     }
+    room_.tell();  // there may be some of which the dead did not tell
   }
   void repair_retired(sync::Seated const& me) {
     // A producer may have got it since; this way none gets it now.
