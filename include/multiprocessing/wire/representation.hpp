@@ -245,9 +245,8 @@ class Holes {
       }
     } else {
 #if defined(__x86_64__)
-      if constexpr (kSize >= sizeof(WideWord) && kBitsAreKnown<T>) {
-        constexpr std::size_t kWorthACall = 384;
-        if (count >= kWorthACall / kSize && has_wide_words()) return write_wide(to, from, count);
+      if constexpr (kHasWideWords) {
+        if (count >= kWorthACall && has_wide_words()) return write_wide(to, from, count);
       }
 #endif
       for (; count != 0; --count, from += kSize, to += kSize) {
@@ -263,6 +262,13 @@ class Holes {
     if constexpr (kPlaces.empty()) {
       return true;
     } else {
+#if defined(__x86_64__)
+      if constexpr (kHasWideWords && kWideWords <= kRegisters) {
+        if (count >= kWorthACall && has_wide_words()) {
+          return are_empty_wide(bytes, count, std::make_index_sequence<kWideWords>{});
+        }
+      }
+#endif
       decltype(auto) bits = pattern();
       Unit wrong{};
       for (std::size_t i = 0; i < kPlaces.size(); i += kLanes) {
@@ -319,8 +325,12 @@ class Holes {
   }
 
 #if defined(__x86_64__)
-  /// write(), as a function of its own, because other processors could not run it. Twice as fast
-  /// while all is in the nearest cache.
+  // write() and are_empty() as functions of their own, because other processors could not run them.
+  // Twice as fast while all is in the nearest cache.
+  static constexpr bool kHasWideWords = kSize >= sizeof(WideWord) && kBitsAreKnown<T>;
+  static constexpr std::size_t kWideWords = (kSize + sizeof(WideWord) - 1) / sizeof(WideWord);
+  static constexpr std::size_t kWorthACall = 384 / kSize;
+
   [[gnu::target("avx2")]] static void write_wide(std::byte* to, std::byte const* from,
                                                  std::size_t count) noexcept {
     auto const& bits = pattern();
@@ -335,6 +345,21 @@ class Holes {
         std::memcpy(to + at, &word, sizeof word);
       }
     }
+  }
+  template <std::size_t... word>
+  [[gnu::target("avx2")]] static bool are_empty_wide(std::byte const* bytes, std::size_t count,
+                                                     std::index_sequence<word...>) noexcept {
+    constexpr std::size_t kAt[] = {std::min(word * sizeof(WideWord), kSize - sizeof(WideWord))...};
+    WideWord seen[] = {(static_cast<void>(word), WideWord{})...};
+    WideWord next[sizeof...(word)];
+    for (; count != 0; --count, bytes += kSize) {
+      (std::memcpy(&next[word], bytes + kAt[word], sizeof(WideWord)), ...);
+      ((seen[word] |= next[word]), ...);
+    }
+    auto const& bits = pattern();
+    (std::memcpy(&next[word], bits.data() + kAt[word], sizeof(WideWord)), ...);
+    WideWord const wrong = ((seen[word] & ~next[word]) | ...);
+    return (wrong[0] | wrong[1] | wrong[2] | wrong[3]) == 0;
   }
 #endif
 
