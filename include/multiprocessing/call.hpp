@@ -2,8 +2,6 @@
 // One call in a process of its own, whatever it may do to that.
 #pragma once
 
-#include <sys/resource.h>
-
 #include <algorithm>
 #include <chrono>
 #include <concepts>
@@ -18,7 +16,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/errors.hpp>
-#include <multiprocessing/os/text_file.hpp>
+#include <multiprocessing/os/memory_limit.hpp>
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/wait.hpp>
@@ -46,35 +44,12 @@ struct Outcome {
   bool wanted_too_much = false;
 };
 
-/// Allocations of more than `bytes` from now on fail as long as it lives. Memory that is shared
-/// does not count.
-class MemoryLimit {
- public:
-  explicit MemoryLimit(std::uint64_t bytes) {
-    constexpr std::uint64_t kKilobyte = 1024;
-    auto const status = os::read_text_file("/proc/self/status");
-    auto const used = os::number_after(status, "VmData:").value_or(0) * kKilobyte;
-    ::getrlimit(RLIMIT_DATA, &before_);
-    set(bytes > UINT64_MAX - used ? before_.rlim_cur : std::min(used + bytes, before_.rlim_cur));
-  }
-  MemoryLimit(MemoryLimit const&) = delete;
-  MemoryLimit& operator=(MemoryLimit const&) = delete;
-  ~MemoryLimit() { set(before_.rlim_cur); }
-
- private:
-  void set(rlim_t soft) noexcept {
-    rlimit const limits{soft, before_.rlim_max};
-    ::setrlimit(RLIMIT_DATA, &limits);
-  }
-  rlimit before_{};
-};
-
 template <class R, class F, class... Args>
 void run(Connection<Outcome<R>, void> out, std::optional<std::uint64_t> max_memory, F f,
          Args... args) {
   Outcome<R> outcome;
   try {
-    std::optional<MemoryLimit> limit;
+    std::optional<os::MemoryLimit> limit;
     if (max_memory) limit.emplace(*max_memory);
     if constexpr (std::is_void_v<std::invoke_result_t<F, Args...>>) {
       std::invoke(std::move(f), std::move(args)...);

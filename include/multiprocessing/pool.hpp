@@ -2,24 +2,35 @@
 // A pool of worker processes that share memory with their owner. How it works: work/board.hpp.
 #pragma once
 
+#include <chrono>
+#include <concepts>
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <ranges>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/async_result.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/launch/sigint_policy.hpp>  // IWYU pragma: export
 #include <multiprocessing/launch/start_method.hpp>   // IWYU pragma: export
+#include <multiprocessing/lazy_range.hpp>
 #include <multiprocessing/os/processors.hpp>
+#include <multiprocessing/wire/bind.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/initializer.hpp>
+#include <multiprocessing/work/lazy_results.hpp>
 #include <multiprocessing/work/map.hpp>
+#include <multiprocessing/work/submit.hpp>
+#include <multiprocessing/work/task.hpp>
 
 namespace multiprocessing {
 
@@ -33,12 +44,47 @@ struct PoolOptions {
   std::optional<StartMethod> start_method = std::nullopt;
   /// What Ctrl-C does to workers. One that it ends costs the call whose item it ran a WorkerDied.
   SigintPolicy sigint = SigintPolicy::ignore;
+  /// What every worker calls first: a callable without arguments, bind() gives it some. Throws it,
+  /// or exits, then the pool is broken. By other methods than fork it is sent.
+  work::Initializer initializer = {};
+  /// So many items of apply, or chunks, and a worker is replaced by a new one. Default: no limit.
+  std::optional<int> max_tasks_per_child = std::nullopt;
+  /// Bytes that a task may allocate beyond what its worker has: MemoryLimitExceeded. A bad_alloc of
+  /// the task's own counts as that. Default: what the machine has.
+  std::optional<std::uint64_t> max_memory_per_task = std::nullopt;
 };
 
 /// Python: the optional arguments of multiprocessing.pool.Pool.map.
 struct MapOptions {
   /// Items a worker takes at a time; by default a quarter of its fair share.
   std::optional<std::int64_t> chunksize = std::nullopt;
+};
+
+/// What can be said of a call that does not wait.
+struct ApplyOptions {
+  /// When a worker has run it for so long, that worker is killed: TaskTimeout. At least 1 ms.
+  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
+  /// How often it is run again when its worker dies.
+  int retries = 0;
+  /// Called with what it returns, in a thread of the pool's that the first callback starts. Of both
+  /// one is called, once, before wait() returns.
+  ResultCallback callback = {};
+  std::function<void(std::exception_ptr)> error_callback = {};
+};
+struct MapAsyncOptions {
+  std::optional<std::int64_t> chunksize = std::nullopt;            ///< see MapOptions
+  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;  ///< of a chunk
+  int retries = 0;                                                 ///< of a chunk: see ApplyOptions
+  ResultCallback callback = {};
+  std::function<void(std::exception_ptr)> error_callback = {};
+};
+struct ImapOptions {
+  /// Items a worker takes at a time.
+  std::int64_t chunksize = 1;
+  /// How many chunks are on their way whose results have not been read; by default 4 a worker.
+  std::optional<std::int64_t> buffersize = std::nullopt;
+  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;  ///< of a chunk
+  int retries = 0;                                                 ///< of a chunk
 };
 
 /// Worker processes that run functions on items.
@@ -64,14 +110,16 @@ class Pool {
   explicit Pool(PoolOptions const& options)
       : start_method_(options.start_method ? *options.start_method
                                            : launch::DefaultMethod::instance().get()),
-        crew_(std::make_unique<work::Crew>(
-            work::Crew::Options{count(options), start_method_, options.sigint})) {}
+        crew_(std::make_shared<work::Crew>(work::Crew::Options{
+            count(options), start_method_, options.sigint, options.initializer, task_limit(options),
+            options.max_memory_per_task.value_or(UINT64_MAX)})) {}
 
   Pool(Pool&&) noexcept = default;
   Pool& operator=(Pool&& other) noexcept {
     if (this != &other) {
       finish();
       start_method_ = other.start_method_;
+      exceptions_when_made_ = other.exceptions_when_made_;
       crew_ = std::move(other.crew_);
     }
     return *this;
@@ -103,6 +151,84 @@ class Pool {
                      std::forward<Items>(items));
   }
 
+  /// f(args...) in a worker. Blocks: until it has returned. Throws: as map().
+  /// Python: multiprocessing.pool.Pool.apply
+  template <class F, class... Args>
+  auto apply(F&& f, Args&&... args) {
+    return submit("Pool.apply", {}, std::forward<F>(f), std::forward<Args>(args)...).get();
+  }
+
+  /// f(args...) in a worker, on copies: an AsyncResult of what f returns. Tasks begin in the order
+  /// of their submission. Blocks: no. Throws: what map() throws before anything runs; TypeError for
+  /// a callback that takes something else, std::bad_alloc when four million tasks wait.
+  /// Python: multiprocessing.pool.Pool.apply_async
+  template <class F, class... Args>
+  requires(!std::same_as<std::remove_cvref_t<F>, ApplyOptions>) auto apply_async(F&& f,
+                                                                                 Args&&... args) {
+    return submit("Pool.apply_async", {}, std::forward<F>(f), std::forward<Args>(args)...);
+  }
+  template <class F, class... Args>
+  auto apply_async(ApplyOptions options, F&& f, Args&&... args) {
+    return submit("Pool.apply_async", std::move(options), std::forward<F>(f),
+                  std::forward<Args>(args)...);
+  }
+
+  /// As map(), without waiting: an AsyncResult of what map() returns.
+  /// Python: multiprocessing.pool.Pool.map_async
+  template <class F, std::ranges::input_range Items>
+  auto map_async(F const& f, Items&& items) {
+    return map_async({}, f, std::forward<Items>(items));
+  }
+  template <class F, std::ranges::input_range Items>
+  auto map_async(MapAsyncOptions options, F const& f, Items&& items) {
+    std::decay_t<F const> const callable = f;
+    return submit_items("Pool.map_async", std::move(options), callable, std::forward<Items>(items));
+  }
+
+  /// As map(), of f(parts of the item...): items are tuples, pairs or arrays.
+  /// Python: multiprocessing.pool.Pool.starmap, starmap_async
+  template <class F, std::ranges::input_range Items>
+  auto starmap(F const& f, Items&& items) {
+    return starmap({}, f, std::forward<Items>(items));
+  }
+  template <class F, std::ranges::input_range Items>
+  auto starmap(MapOptions const& options, F const& f, Items&& items) {
+    return work::map(crew("Pool.starmap"), "Pool.starmap", options.chunksize,
+                     multiprocessing::bind(Unpack{}, f), std::forward<Items>(items));
+  }
+  template <class F, std::ranges::input_range Items>
+  auto starmap_async(F const& f, Items&& items) {
+    return starmap_async({}, f, std::forward<Items>(items));
+  }
+  template <class F, std::ranges::input_range Items>
+  auto starmap_async(MapAsyncOptions options, F const& f, Items&& items) {
+    return submit_items("Pool.starmap_async", std::move(options),
+                        multiprocessing::bind(Unpack{}, f), std::forward<Items>(items));
+  }
+
+  /// f(item) for every item, one result after the other, in their order: see LazyRange. An `items`
+  /// that is no temporary has to live as long. Throws: as apply_async(); std::invalid_argument for
+  /// a chunksize or buffersize below 1. Python: multiprocessing.pool.Pool.imap; differs: there all
+  /// items are taken at once
+  template <class F, std::ranges::input_range Items>
+  auto imap(F const& f, Items&& items) {
+    return imap({}, f, std::forward<Items>(items));
+  }
+  template <class F, std::ranges::input_range Items>
+  auto imap(ImapOptions const& options, F const& f, Items&& items) {
+    return lazy("Pool.imap", options, true, f, std::forward<Items>(items));
+  }
+  /// The same, in the order in which they come.
+  /// Python: multiprocessing.pool.Pool.imap_unordered
+  template <class F, std::ranges::input_range Items>
+  auto imap_unordered(F const& f, Items&& items) {
+    return imap_unordered({}, f, std::forward<Items>(items));
+  }
+  template <class F, std::ranges::input_range Items>
+  auto imap_unordered(ImapOptions const& options, F const& f, Items&& items) {
+    return lazy("Pool.imap_unordered", options, false, f, std::forward<Items>(items));
+  }
+
   /// No more work from now on; the workers end when what is there is done. Does not wait.
   void close() { crew("Pool.close").close("Pool.close"); }
 
@@ -123,6 +249,76 @@ class Pool {
   }
 
  private:
+  /// `f(parts of a tuple...)`.
+  struct Unpack {
+    template <class F, class Parts>
+    decltype(auto) operator()(F& f, Parts&& parts) const {
+      return std::apply(f, std::forward<Parts>(parts));
+    }
+  };
+
+  template <class F, class... Args>
+  auto submit(char const* call, ApplyOptions options, F&& f, Args&&... args) {
+    using Function = std::decay_t<F>;
+    work::require_task<Function, std::decay_t<Args>...>();
+    if constexpr (work::Task<Function, std::decay_t<Args>...>) {
+      using Result = typename work::CallCode<Function, std::decay_t<Args>...>::Result;
+      options.callback.template require<Result>(call);
+      auto how = work::submit_options(call, options.retries, options.timeout);
+      how.tells_all = options.callback || options.error_callback;
+      AsyncResult<Result> result(work::submit_call<Function, std::decay_t<Args>...>(
+                                     shared_crew(call), call, how, f, args...),
+                                 &work::collect_one<Result>);
+      result.call_back(std::move(options.callback), std::move(options.error_callback));
+      return result;
+    }
+  }
+
+  template <class F, class Items>
+  auto submit_items(char const* call, MapAsyncOptions options, F const& f, Items&& items) {
+    using Item = std::ranges::range_value_t<Items>;
+    work::require_item_task<F, Item>();
+    if constexpr (work::ItemTask<F, Item>) {
+      using Result = work::AllResults<F, Item>;
+      options.callback.template require<Result>(call);
+      auto how = work::submit_options(call, options.retries, options.timeout);
+      how.tells_all = options.callback || options.error_callback;
+      std::vector<Item> all;
+      if constexpr (std::ranges::sized_range<Items>) all.reserve(std::ranges::size(items));
+      for (auto&& each : items) all.emplace_back(std::forward<decltype(each)>(each));
+      auto const crew = shared_crew(call);
+      auto const chunk_size =
+          work::map_detail::chunk_size_for(call, options.chunksize, all.size(), crew->workers());
+      auto group = std::make_shared<work::TaskGroup>(crew, call, all.size());
+      crew->require_open(call);
+      work::submit_items(*group, how, f, std::move(all), chunk_size);
+      AsyncResult<Result> result(std::move(group), &work::collect_items<Result>);
+      result.call_back(std::move(options.callback), std::move(options.error_callback));
+      return result;
+    }
+  }
+
+  template <class F, class Items>
+  auto lazy(char const* call, ImapOptions const& options, bool in_order, F const& f,
+            Items&& items) {
+    auto const& crew = shared_crew(call);
+    work::LazyOptions how;
+    how.chunk_size =
+        static_cast<std::uint64_t>(work::at_least(call, "chunksize", options.chunksize, 1));
+    how.window = static_cast<std::uint64_t>(
+        work::at_least(call, "buffersize", options.buffersize.value_or(4 * crew->workers()), 1));
+    how.in_order = in_order;
+    how.submit = work::submit_options(call, options.retries, options.timeout);
+    std::decay_t<F const> const callable = f;
+    return lazy_range_detail::make(crew, call, how, callable, std::forward<Items>(items));
+  }
+
+  static std::uint64_t task_limit(PoolOptions const& options) {
+    if (!options.max_tasks_per_child) return UINT64_MAX;
+    return static_cast<std::uint64_t>(
+        work::at_least("Pool", "max_tasks_per_child", *options.max_tasks_per_child, 1));
+  }
+
   static int count(PoolOptions const& options) {
     int const processes = options.processes.value_or(os::usable_processors());
     if (processes < 1 || processes > static_cast<int>(work::Board::kMaxWorkers)) {
@@ -133,11 +329,13 @@ class Pool {
     return processes;
   }
 
-  work::Crew& crew(char const* call) const {
-    if (crew_ == nullptr)
+  std::shared_ptr<work::Crew> const& shared_crew(char const* call) const {
+    if (crew_ == nullptr) {
       throw std::invalid_argument(std::string(call) + ": the pool was moved from");
-    return *crew_;
+    }
+    return crew_;
   }
+  work::Crew& crew(char const* call) const { return *shared_crew(call); }
 
   void finish() noexcept {
     if (crew_ == nullptr || !crew_->is_owner()) return;
@@ -150,7 +348,7 @@ class Pool {
   }
 
   StartMethod start_method_;
-  std::unique_ptr<work::Crew> crew_;
+  std::shared_ptr<work::Crew> crew_;  // also of what has been submitted
   int exceptions_when_made_ = std::uncaught_exceptions();
 };
 

@@ -43,7 +43,8 @@ class OneChunk {
 
   void run() {
     auto const modules = mp::os::ModuleTable::now();
-    Worker(segment_, *board_, modules, 4).run_claimed(claim_);
+    auto const wake = mp::os::create_eventfd();
+    Worker(segment_, *board_, modules, 4, wake).run_claimed(claim_);
   }
   void fill_log() { record_->log.taken = record_->log.room.size; }
 

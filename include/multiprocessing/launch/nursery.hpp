@@ -85,6 +85,9 @@ class Nursery {
     children_[number] = fork_child(std::move(who), bound_body, sigint);
   }
 
+  /// An eventfd; to signal it, also in a child, makes wait() return.
+  os::Fd const& wake_fd() const noexcept { return *wake_; }
+
   struct Ended {
     std::size_t number;
     pid_t pid;
@@ -133,6 +136,9 @@ class Nursery {
     return news;
   }
 
+  void send(std::size_t number, int signal) {
+    if (children_[number]) children_[number]->send(signal);
+  }
   void send_to_all(int signal) {
     for (auto const& child : children_) {
       if (child) child->send(signal);

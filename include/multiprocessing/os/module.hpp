@@ -117,6 +117,18 @@ inline std::optional<Module> module_at(std::uintptr_t address) {
   return found;
 }
 
+/// How many modules the dynamic linker has ever removed: as long as it is the same number, what was
+/// seen at an address is there still.
+inline unsigned long long removed_modules() {
+  std::lock_guard const gate(fork_gate());
+  unsigned long long count = 0;
+  module_detail::for_each_loaded([&](dl_phdr_info const& info) {
+    count = info.dlpi_subs;
+    return true;
+  });
+  return count;
+}
+
 /// The modules that were loaded at one time. A forked child looks here, because its dynamic linker
 /// may be locked for ever by a thread that only its parent has.
 class ModuleTable {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 // What a pool's processes share: the jobs, and who does what of them.
 //
+// There are jobs, of which this tells, and tasks: see work/task_board.hpp.
+//
 // A job is one call of map: items, cut into chunks. Every chunk has one word; all that happens to
 // the chunk is a change of that word:
 //
@@ -43,7 +45,9 @@
 #include <multiprocessing/sync/event_count.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/work/chunk.hpp>
+#include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/result_log.hpp>
+#include <multiprocessing/work/task_board.hpp>
 
 namespace multiprocessing::work {
 
@@ -109,17 +113,35 @@ class Board {
 
   // constant
   SigintPolicy sigint = SigintPolicy::ignore;  // of the workers
+  std::uint64_t max_tasks_per_child = UINT64_MAX;
+  std::uint64_t max_memory_per_task = UINT64_MAX;
+  shm::Range initializer;  // for workers that are no copies of the owner; empty: none
 
   // written by the owner
   std::atomic<Phase> phase{Phase::Open};
+  std::atomic<bool> is_killing{false};   ///< terminating: workers are not asked first
   std::atomic<std::uint64_t> active{0};  ///< a bit per slot that holds a job
   JobSlot slots[kSlots];
   sync::EventCount work;  ///< notified when there is something to claim, or the phase changes
 
   // written by the nursery
   shm::LifeLock nursery_life;
-  std::atomic<std::int32_t> start_error{0};  ///< errno, when no worker can be started
+  std::atomic<std::int32_t> start_error{0};  ///< errno, when no worker can be started; or:
+  static constexpr std::int32_t kInitializerFailed = -1;
   std::atomic<std::int32_t> worker_pids[kMaxWorkers] = {};
+
+  // written by workers
+  Failure initializer_failure;
+  struct alignas(base::kCacheLine) Page {
+    std::atomic<std::uint64_t> task{0};     ///< a TaskId: claimed, or about to be
+    std::atomic<bool> is_ready{false};      ///< its initializer has returned
+    std::atomic<std::int64_t> deadline{0};  ///< of its task, as Deadline's clock counts; 0: none
+    std::atomic<std::uint64_t> doomed{0};   ///< the worker is to be killed if this is its task
+  };
+  Page pages[kMaxWorkers] = {};
+  std::atomic<std::int64_t> next_deadline{INT64_MAX};  ///< when the nursery looks next
+
+  TaskBoard tasks;
 
   /// Claims the next chunk of the oldest job for `worker`.
   std::optional<Claim> claim(shm::Segment const& segment, WorkerNumber worker) noexcept {

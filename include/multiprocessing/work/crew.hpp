@@ -14,6 +14,7 @@
 #include <memory>
 #include <mutex>
 #include <new>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -23,12 +24,18 @@
 #include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/nursery.hpp>
+#include <multiprocessing/os/fork_detector.hpp>
 #include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/private_arena.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/wait_word.hpp>
 #include <multiprocessing/work/board.hpp>
+#include <multiprocessing/work/callbacks.hpp>
+#include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/supervisor.hpp>
+#include <multiprocessing/work/task_book.hpp>
 
 namespace multiprocessing::work {
 
@@ -45,6 +52,9 @@ class Crew {
     int workers;
     StartMethod method = StartMethod::fork;  // of the nursery, which forks the workers
     SigintPolicy sigint = SigintPolicy::ignore;
+    Initializer initializer = {};
+    std::uint64_t max_tasks_per_child = UINT64_MAX;
+    std::uint64_t max_memory_per_task = UINT64_MAX;
   };
 
   /// Blocks: until all workers have been forked. Throws: std::system_error, std::bad_alloc; as
@@ -53,11 +63,15 @@ class Crew {
       : workers_(options.workers),
         segment_("multiprocessing-pool", kReservation, kSmallestReservation),
         board_(make_board(segment_)),
-        words_(segment_, part(kWordsBegin, kPayloadBegin), segment_.size()),
-        payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm) {
+        words_(segment_, part(kWordsBegin, kTasksBegin), segment_.size()),
+        payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
+        tasks_(segment_, board_->tasks, part(kTasksBegin, kPayloadBegin)),
+        callbacks_(board_->tasks, board_->nursery_life) {
     board_->sigint = launch::as_parent_allows(options.sigint);
+    board_->max_tasks_per_child = options.max_tasks_per_child;
+    board_->max_memory_per_task = options.max_memory_per_task;
     os::Fd const ready = os::create_eventfd();
-    nursery_ = start_nursery(options.method, ready);
+    nursery_ = start_nursery(options, ready);
     base::ScopeGuard end_nursery([this] {
       nursery_.process->send(SIGKILL);
       nursery_.process->wait_until(base::Deadline::never());
@@ -66,7 +80,7 @@ class Crew {
     os::poll_until(fds, base::Deadline::never());
     if (fds[0].revents == 0) {
       int const error = board_->start_error.load();
-      if (error != 0) os::throw_error(error, "Pool: fork", "worker");
+      if (error > 0) os::throw_error(error, "Pool: fork", "worker");
       throw BrokenProcessPool("Pool: its nursery ended while it started");
     }
     end_nursery.dismiss();
@@ -77,7 +91,7 @@ class Crew {
   int workers() const noexcept { return workers_; }
   shm::Segment const& segment() const noexcept { return segment_; }
   Board& board() const noexcept { return *board_; }
-  bool is_owner() const noexcept { return owner_ == launch::this_incarnation(); }
+  bool is_owner() const noexcept { return !fork_detector_.forked(); }
 
   std::vector<int> worker_pids(char const* call) const {
     require_owner(call);
@@ -169,6 +183,48 @@ class Crew {
     slot_news_.add(1, 1);
   }
 
+  /// Puts a task up for the workers to claim. Throws: std::bad_alloc when there are too many; as
+  /// require_open().
+  TaskId submit(char const* call, TaskDraft& draft) {
+    TaskId id;
+    {
+      std::lock_guard const guard(mutex_);  // so that it is not closed meanwhile
+      require_open(call);
+      id = tasks_.publish(draft);
+    }
+    board_->work.notify_all();
+    return id;
+  }
+  /// Nobody asks for them any more.
+  void release(std::span<TaskId const> ids) noexcept {
+    if (ids.empty() || !is_owner()) return;
+    std::lock_guard const guard(mutex_);
+    for (auto const id : ids) tasks_.release(id);
+  }
+  /// Gives up a task that a worker runs, and has that killed. Whether it is given up.
+  bool cancel_claimed(TaskId id) noexcept {
+    auto& task = entry(id);
+    auto const word = task.read();
+    if (word.phase != ChunkWord::Phase::Claimed || word.generation != id.generation) return false;
+    if (!board_->tasks.settle(task, word, ChunkWord::Phase::Dropped)) return false;
+    board_->pages[word.worker].doomed = id.pack();  // its worker claims nothing after that
+    nursery_.wake();
+    return true;
+  }
+  TaskEntry& entry(TaskId id) const noexcept { return board_->tasks.entry(segment_, id.index); }
+
+  /// The number by which workers know the function. Throws: as CodeWriter::number_of().
+  template <class Function>
+  CodeNumber number_of(Function* function) {
+    std::lock_guard const guard(mutex_);
+    return tasks_.codes().number_of(function);
+  }
+
+  /// Whether its processes have ended, or are about to: nothing happens any more.
+  bool is_over() const noexcept { return board_->nursery_life.holder_is_dead(); }
+
+  Callbacks& callbacks() noexcept { return callbacks_; }
+
   /// Throws: std::logic_error in another process, std::invalid_argument once closed,
   /// BrokenProcessPool.
   void require_open(char const* call) {
@@ -186,11 +242,7 @@ class Crew {
   }
 
   [[noreturn]] void throw_broken(char const* call) const {
-    int const error = board_->start_error.load();
-    auto const why = error != 0
-                         ? "no worker could be started: " + std::generic_category().message(error)
-                         : "its nursery process " + describe_nursery();
-    throw BrokenProcessPool(std::string(call) + ": the pool is broken, " + why);
+    throw BrokenProcessPool(std::string(call) + ": the pool is broken, " + why_broken());
   }
 
   void close(char const* call) {
@@ -204,11 +256,28 @@ class Crew {
     nursery_.wake();
   }
 
+  /// Gives up what no worker has claimed.
+  void cancel_free(char const* call) {
+    require_owner(call);
+    std::lock_guard const guard(mutex_);
+    auto& tasks = board_->tasks;
+    for (auto* const ring : {&tasks.submitted, &tasks.retried}) {
+      for (auto at = ring->cursor.load(); at < ring->tail.load(); ++at) {
+        auto const id = TaskId::unpack(tasks.slot(segment_, *ring, at).load());
+        ChunkWord const free{id.generation, 0, ChunkWord::Phase::Free};
+        tasks.settle(entry(id), free, ChunkWord::Phase::Dropped);
+      }
+    }
+  }
+
+  enum class Ending { ask, kill };
+
   /// Blocks: until every process of the pool has ended.
-  void terminate(char const* call) {
+  void terminate(char const* call, Ending ending = Ending::ask) {
     require_owner(call);
     {
       std::lock_guard const guard(mutex_);
+      board_->is_killing = ending == Ending::kill;
       board_->phase = Board::Phase::Terminating;
     }
     slot_news_.add(1);
@@ -219,6 +288,7 @@ class Crew {
       nursery_.process->send(SIGKILL);
     }
     nursery_.process->wait_until(base::Deadline::never());
+    callbacks_.finish();
   }
 
   /// Blocks: until the work is done and every process of the pool has ended.
@@ -229,6 +299,7 @@ class Crew {
                                   ": the pool is still running; close() or terminate() it first");
     }
     nursery_.process->wait_until(base::Deadline::never());
+    callbacks_.finish();
   }
 
  private:
@@ -240,10 +311,11 @@ class Crew {
   static constexpr std::uint64_t kSmallestReservation = std::uint64_t{64} << 20;
   // Of the payload this much keeps its pages, so that small jobs need no system call for memory.
   static constexpr std::uint64_t kWarm = std::uint64_t{4} << 20;  // twice a typical cache
-  // The reservation in 128ths: board and words | payload | a log for each slot.
+  // The reservation in 128ths: board and words | tasks | payload | a log for each slot.
   static constexpr std::uint64_t kParts = 128;
   static constexpr std::uint64_t kWordsBegin = 0;
-  static constexpr std::uint64_t kPayloadBegin = 2;
+  static constexpr std::uint64_t kTasksBegin = 2;
+  static constexpr std::uint64_t kPayloadBegin = 16;
   static constexpr std::uint64_t kLogsBegin = kParts - Board::kSlots;
 
   static constexpr shm::Offset kBoardEnd =
@@ -254,18 +326,39 @@ class Crew {
     return new (segment.data(Board::kPlace)) Board;
   }
 
-  launch::NurseryHandle start_nursery(StartMethod method, os::Fd const& ready) const {
+  launch::NurseryHandle start_nursery(Options const& options, os::Fd const& ready) {
+    auto const method = options.method;
     auto who = launch::new_child_identity();
     who->name = "PoolNursery-" + who->number;
     auto const workers = static_cast<std::size_t>(workers_);
     if (method != StartMethod::fork) {
+      write_initializer(options.initializer);
       return launch::start_nursery(method, who, workers, &supervise,
                                    {segment_.fd().get(), ready.get()});
     }
     auto const modules = os::ModuleTable::now();
     return launch::fork_nursery(std::move(who), workers, [&](launch::Nursery& nursery) {
-      return Supervisor(nursery, segment_, *board_, modules).run(ready);
+      return Supervisor(nursery, segment_, *board_, modules, options.initializer).run(ready);
     });
+  }
+
+  /// For a nursery that is no copy of this process.
+  void write_initializer(Initializer const& initializer) {
+    if (!initializer) return;
+    wire::Bytes bytes;
+    initializer.save(bytes);
+    auto const room = payload_.allocate(bytes.size());  // stays
+    std::memcpy(segment_.data(room.offset), bytes.data(), bytes.size());
+    board_->initializer = {room.offset, bytes.size()};
+  }
+
+  std::string why_broken() const {
+    int const error = board_->start_error.load();
+    if (error > 0) {
+      return "no worker could be started: " + std::generic_category().message(error);
+    }
+    if (error < 0) return board_->initializer_failure.text();
+    return "its nursery process " + describe_nursery();
   }
 
   shm::Range part(std::uint64_t begin, std::uint64_t end) const noexcept {
@@ -288,7 +381,7 @@ class Crew {
   void require_owner(char const* call) const {
     if (is_owner()) return;
     throw std::logic_error(std::string(call) + ": the pool belongs to process " +
-                           std::to_string(owner_.pid) + "; make one in the process that uses it");
+                           std::to_string(owner_) + "; make one in the process that uses it");
   }
 
   /// REQUIRES: it is dead, or dying: its life lock goes first.
@@ -297,7 +390,8 @@ class Crew {
   }
 
   // constant after construction
-  launch::Incarnation const owner_ = launch::this_incarnation();
+  pid_t const owner_ = os::this_pid();
+  os::ForkDetector const fork_detector_;
   int const workers_;
   shm::Segment const segment_;
   Board* const board_;
@@ -315,6 +409,8 @@ class Crew {
   std::uint64_t last_sequence_ = 0;
   std::uint64_t used_slots_ = 0;
   std::array<std::uint64_t, Board::kSlots> log_ready_{};  // of each slot's log, what has pages
+  TaskBook tasks_;
+  Callbacks callbacks_;  // safe by itself
 };
 
 }  // namespace multiprocessing::work

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstring>
 #include <memory>
 #include <string>
 #include <system_error>
@@ -15,8 +16,12 @@
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
+#include <multiprocessing/work/initializer.hpp>
+#include <multiprocessing/work/task_board.hpp>
 #include <multiprocessing/work/worker.hpp>
 
 namespace multiprocessing::work {
@@ -25,8 +30,12 @@ namespace multiprocessing::work {
 class Supervisor {
  public:
   Supervisor(launch::Nursery& nursery, shm::Segment const& segment, Board& board,
-             os::ModuleTable const& modules)
-      : nursery_(nursery), segment_(segment), board_(board), modules_(modules) {}
+             os::ModuleTable const& modules, Initializer initializer)
+      : nursery_(nursery),
+        segment_(segment),
+        board_(board),
+        modules_(modules),
+        initializer_(std::move(initializer)) {}
 
   /// Blocks: until the pool has ended or its owner is gone. Returns the nursery's exit code.
   int run(os::Fd const& ready) {
@@ -40,12 +49,18 @@ class Supervisor {
     }
     os::signal_eventfd(ready);
     for (;;) {
-      auto const news = nursery_.wait(next_try_);
+      auto const news = nursery_.wait(earlier(next_try_, next_deadline()));
       if (news.owner_ended) return end_all();
       for (auto const& ended : news.ended) bury(ended);
+      end_late_tasks();
+      if (board_.initializer_failure.is_told()) {
+        board_.start_error = Board::kInitializerFailed;
+        return end_all();
+      }
       auto const phase = board_.phase.load();
       if (phase == Board::Phase::Terminating) return terminate();
-      bool const needed = phase == Board::Phase::Open || board_.has_work(segment_);
+      bool const needed =
+          phase == Board::Phase::Open || board_.tasks.has_work() || board_.has_work(segment_);
       if (!needed && nursery_.running() == 0) return 0;
       if (!needed) next_try_ = base::Deadline::never();
       if (needed && next_try_is_due() && !replace_missing_workers()) return 1;
@@ -58,6 +73,7 @@ class Supervisor {
   static constexpr std::chrono::milliseconds kGrace{500};
   // When the system gives no process, trying again sooner would only add to its load.
   static constexpr std::chrono::milliseconds kBetweenTries{50};
+  static constexpr int kMostDeathsInInitializer = 5;
   // So long without a single worker, and the pool says that it is broken rather than to stall.
   static constexpr std::chrono::seconds kGiveUpAfter{10};
 
@@ -65,28 +81,162 @@ class Supervisor {
     auto who = launch::new_child_identity();
     who->name = "PoolWorker-" + who->number.substr(who->number.rfind(':') + 1);
     who->daemon = true;
+    board_.pages[number].task = 0;
+    board_.pages[number].is_ready = false;
+    board_.pages[number].deadline = 0;
+    board_.pages[number].doomed = 0;
     auto const body = [this, number] {
-      return Worker(segment_, board_, modules_, static_cast<WorkerNumber>(number)).run();
+      if (!initialize()) return 1;
+      board_.pages[number].is_ready = true;
+      Worker worker(segment_, board_, modules_, static_cast<WorkerNumber>(number),
+                    nursery_.wake_fd());
+      return worker.run();
     };
     nursery_.start(number, std::move(who), body, board_.sigint);
     board_.worker_pids[number] = nursery_.pid(number);
+  }
+
+  /// In a worker. False: it has failed, and that has been told.
+  bool initialize() noexcept {
+    if (!initializer_) return true;
+    try {
+      initializer_();
+      return true;
+    } catch (launch::ExitRequest const& request) {
+      board_.initializer_failure.tell("its initializer has exited with code " +
+                                      std::to_string(request.code));
+    } catch (...) {
+      auto const text = wire::format(wire::record_current_exception());
+      board_.initializer_failure.tell("its initializer has thrown " +
+                                      text.substr(0, text.find('\n')));
+    }
+    return false;
+  }
+
+  /// As many in a row, and who knows how many would follow.
+  void count_death_in_initializer(launch::Nursery::Ended const& dead) {
+    if (!initializer_) return;
+    if (board_.pages[dead.number].is_ready) {
+      deaths_in_initializer_ = 0;
+    } else if (++deaths_in_initializer_ == kMostDeathsInInitializer) {
+      board_.initializer_failure.tell(
+          "its initializer ends its process again and again; the last one, process " +
+          std::to_string(dead.pid) + ", " + dead.status.to_string());
+    }
   }
 
   /// Gives an answer to everybody who waits for what the dead worker had claimed.
   void bury(launch::Nursery::Ended const& dead) {
     auto const number = static_cast<WorkerNumber>(dead.number);
     board_.worker_pids[dead.number] = 0;
+    count_death_in_initializer(dead);
+    bury_task(dead);
     settle_all([&](JobView const& job, std::uint32_t chunk, ChunkWord word) {
       if (word.phase != ChunkWord::Phase::Claimed || word.worker != number) return word.phase;
       // The dead worker's claim keeps the job; without one, its record may be gone by now.
       auto& result = segment_.at<ChunkResult>(job.record->chunk_results)[chunk];
       result.pid = dead.pid;
-      result.end_code = dead.status.unknown()    ? 0
-                        : dead.status.signaled() ? CLD_KILLED
-                                                 : CLD_EXITED;
-      result.end_status = dead.status.signaled() ? dead.status.signal() : dead.status.exitcode();
+      result.end_code = end_code(dead.status);
+      result.end_status = end_status(dead.status);
       return ChunkWord::Phase::Lost;
     });
+  }
+
+  base::Deadline next_deadline() const {
+    auto const next = board_.next_deadline.load();
+    if (next == INT64_MAX) return base::Deadline::never();
+    using Clock = base::Deadline::Clock;
+    return base::Deadline::at(Clock::time_point(Clock::duration(next)));
+  }
+
+  /// Kills who runs a task that is late, or that the owner has given up.
+  void end_late_tasks() {
+    if (board_.next_deadline.load() != INT64_MAX) settle_late_tasks();
+    for (std::size_t number = 0; number < nursery_.size(); ++number) {
+      auto& page = board_.pages[number];
+      auto const doomed = page.doomed.load();
+      if (doomed == 0 || doomed != page.task.load()) continue;
+      nursery_.send(number, SIGKILL);
+    }
+  }
+  void settle_late_tasks() {
+    board_.next_deadline = INT64_MAX;  // first: who begins a task from here on wakes us
+    auto const now = base::Deadline::Clock::now().time_since_epoch().count();
+    for (std::size_t number = 0; number < nursery_.size(); ++number) {
+      auto& page = board_.pages[number];
+      auto const id = TaskId::unpack(page.task.load());
+      auto const deadline = page.deadline.load();
+      if (deadline == 0 || !nursery_.is_running(number)) continue;
+      if (deadline > now) {
+        auto next = board_.next_deadline.load();
+        while (deadline < next && !board_.next_deadline.compare_exchange_weak(next, deadline)) {
+        }
+        continue;
+      }
+      // Read before its deadline, its task has that or none; and only as Claimed it is settled.
+      auto& task = board_.tasks.entry(segment_, id.index);
+      ChunkWord const claimed{id.generation, static_cast<WorkerNumber>(number),
+                              ChunkWord::Phase::Claimed};
+      if (task.word.load() != claimed.pack()) continue;
+      task.late_pid = nursery_.pid(number);
+      if (!board_.tasks.settle(task, claimed, ChunkWord::Phase::Late)) continue;
+      page.doomed = id.pack();
+    }
+  }
+
+  /// The dead worker's page names what it had claimed, or was about to.
+  void bury_task(launch::Nursery::Ended const& dead) {
+    auto const id = TaskId::unpack(board_.pages[dead.number].task.load());
+    if (id.generation == 0) return;
+    auto& task = board_.tasks.entry(segment_, id.index);
+    auto const number = static_cast<WorkerNumber>(dead.number);
+    ChunkWord const claimed{id.generation, number, ChunkWord::Phase::Claimed};
+    if (task.word.load() == claimed.pack()) {
+      forget_result(task);
+      ++task.deaths;
+      if (task.deaths <= task.retries && board_.phase.load() != Board::Phase::Terminating) {
+        task.word = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
+        run_once_more(id);
+        return;
+      }
+      TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status)};
+      std::memcpy(task.room, &death, sizeof death);
+      board_.tasks.settle(task, claimed, ChunkWord::Phase::Lost);
+    } else if (task.read().generation == id.generation) {
+      board_.tasks.tell(task);  // it may have been killed before it did that
+    }
+  }
+
+  /// What a worker had written before it could say so.
+  void forget_result(TaskEntry& task) {
+    auto const result = task.result_id.exchange(0);
+    auto& arena = shm::Heap::instance().arena();
+    auto const block = shm::Arena::block_of(result);
+    if (result == 0 || !arena.exists(result) || arena.owner_of(block) != board_.tasks.anchor)
+      return;
+    arena.disown(block);
+  }
+
+  void run_once_more(TaskId id) {
+    auto& ring = board_.tasks.retried;
+    auto const tail = ring.tail.load();
+    auto const capacity = board_.tasks.capacity;
+    if (tail - ring.cursor.load() == capacity) board_.tasks.skip_settled(segment_, ring);
+    if (tail == retry_slots_ready_ && tail < capacity) {
+      constexpr std::uint64_t kAtATime = 4096 / sizeof(std::uint64_t);
+      auto const count = std::min<std::uint64_t>(kAtATime, capacity - tail);
+      segment_.commit({ring.slots + tail * sizeof(std::uint64_t), count * sizeof(std::uint64_t)});
+      retry_slots_ready_ = tail + count;
+    }
+    board_.tasks.publish(segment_, ring, id);
+    board_.work.notify_all();
+  }
+
+  static std::int32_t end_code(ExitStatus const& status) noexcept {
+    return status.unknown() ? 0 : status.signaled() ? CLD_KILLED : CLD_EXITED;
+  }
+  static std::int32_t end_status(ExitStatus const& status) noexcept {
+    return status.signaled() ? status.signal() : status.exitcode();
   }
 
   int end_all() {
@@ -96,8 +246,8 @@ class Supervisor {
   }
 
   int terminate() {
-    nursery_.send_to_all(SIGTERM);
-    auto const grace = base::Deadline::after(kGrace);
+    if (!board_.is_killing) nursery_.send_to_all(SIGTERM);
+    auto const grace = board_.is_killing ? base::Deadline::now() : base::Deadline::after(kGrace);
     while (nursery_.running() != 0 && !grace.passed()) {
       if (nursery_.wait(grace).owner_ended) break;
     }
@@ -111,6 +261,23 @@ class Supervisor {
     settle_all([](JobView const&, std::uint32_t, ChunkWord word) {
       return word.settled() ? word.phase : ChunkWord::Phase::Dropped;
     });
+    auto& tasks = board_.tasks;
+    auto const drop = [&](TaskId id, WorkerNumber worker, ChunkWord::Phase from) {
+      auto& task = tasks.entry(segment_, id.index);
+      tasks.settle(task, {id.generation, worker, from}, ChunkWord::Phase::Dropped);
+    };
+    for (auto* const ring : {&tasks.submitted, &tasks.retried}) {
+      for (auto at = ring->cursor.load(); at < ring->tail.load(); ++at) {
+        auto const id = TaskId::unpack(tasks.slot(segment_, *ring, at).load());
+        drop(id, 0, ChunkWord::Phase::Free);
+      }
+    }
+    for (std::size_t number = 0; number < nursery_.size(); ++number) {
+      auto const id = TaskId::unpack(board_.pages[number].task.load());
+      if (id.generation == 0) continue;
+      drop(id, static_cast<WorkerNumber>(number), ChunkWord::Phase::Claimed);
+      tasks.tell(tasks.entry(segment_, id.index));
+    }
   }
 
   /// Sets every unsettled chunk of every job to what `decide` returns, then wakes all who wait.
@@ -155,6 +322,9 @@ class Supervisor {
   shm::Segment const& segment_;
   Board& board_;
   os::ModuleTable const& modules_;
+  Initializer const initializer_;
+  int deaths_in_initializer_ = 0;  // in a row
+  std::uint64_t retry_slots_ready_ = 0;
   base::Deadline next_try_ = base::Deadline::never();  // to replace workers; never: at once
   base::Deadline give_up_ = base::Deadline::never();
 };
@@ -163,7 +333,12 @@ class Supervisor {
 inline int supervise(launch::Nursery& nursery, std::vector<os::Fd> fds) {
   auto const segment = shm::Segment::attach(std::move(fds.at(0)));
   auto const modules = os::ModuleTable::now();
-  return Supervisor(nursery, segment, *segment.at<Board>(Board::kPlace), modules).run(fds.at(1));
+  auto& board = *segment.at<Board>(Board::kPlace);
+  auto const initializer =
+      board.initializer.size == 0
+          ? Initializer()
+          : Initializer::read({segment.data(board.initializer.offset), board.initializer.size});
+  return Supervisor(nursery, segment, board, modules, initializer).run(fds.at(1));
 }
 
 }  // namespace multiprocessing::work

@@ -3,15 +3,21 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <new>
+#include <string>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
+#include <multiprocessing/os/memory_limit.hpp>
 #include <multiprocessing/os/module.hpp>
+#include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
@@ -19,6 +25,9 @@
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
+#include <multiprocessing/work/code_table.hpp>
+#include <multiprocessing/work/task_board.hpp>
+#include <multiprocessing/work/task_context.hpp>
 
 namespace multiprocessing::work {
 
@@ -59,26 +68,48 @@ class Worker {
  public:
   /// Throws: std::system_error.
   Worker(shm::Segment const& segment, Board& board, os::ModuleTable const& modules,
-         WorkerNumber number)
-      : segment_(&segment), board_(&board), modules_(&modules), number_(number) {}
+         WorkerNumber number, os::Fd const& nursery_wake)
+      : segment_(&segment),
+        board_(&board),
+        modules_(&modules),
+        number_(number),
+        nursery_wake_(&nursery_wake),
+        codes_(segment, board.tasks.codes, modules) {}
 
-  /// Blocks: until the pool closes. Returns the exit code.
+  /// Blocks: until the pool closes, or it has done what one worker may. Returns the exit code.
   int run() {
-    for (;;) {
-      // Before the claim: no job comes after the end of Open, so "nothing to claim" is final then.
+    while (done_ < board_->max_tasks_per_child) {
+      // Before the claim: nothing comes after the end of Open, so "nothing to claim" is final then.
       bool const closing = board_->phase.load() != Board::Phase::Open;
-      if (auto const claim = board_->claim(*segment_, number_)) {
-        run_claimed(*claim);
-      } else if (closing) {
-        return 0;
-      } else {
-        static_cast<void>(board_->work.await(
-            [&] {
-              return board_->phase.load() != Board::Phase::Open || board_->has_work(*segment_);
-            },
-            base::Deadline::never(), spin_));
-      }
+      // By turns, so that neither jobs nor tasks wait for all of the others.
+      bool const had_job = run_chunk();
+      bool const had_task = done_ < board_->max_tasks_per_child && run_task();
+      if (had_job || had_task) continue;
+      if (closing) return 0;
+      static_cast<void>(board_->work.await(
+          [&] {
+            return board_->phase.load() != Board::Phase::Open || board_->tasks.has_work() ||
+                   board_->has_work(*segment_);
+          },
+          base::Deadline::never(), spin_));
     }
+    return 0;
+  }
+
+  /// Whether there was one.
+  bool run_chunk() {
+    auto const claim = board_->claim(*segment_, number_);
+    if (!claim) return false;
+    run_claimed(*claim);
+    ++done_;
+    return true;
+  }
+  bool run_task() {
+    auto const id = board_->tasks.claim(*segment_, number_, board_->pages[number_].task);
+    if (!id) return false;
+    run_claimed(*id);
+    ++done_;
+    return true;
   }
 
   /// Runs and settles a chunk. A task that ends the process settles nothing: the nursery will.
@@ -87,27 +118,79 @@ class Worker {
                                claim.chunk};
     auto phase = ChunkWord::Phase::Done;
     try {
-      wire::function_at<RunChunk>(context.job.run_chunk, *modules_)(context);
+      auto* const run = wire::function_at<RunChunk>(context.job.run_chunk, *modules_);
+      limit_memory([&] { run(context); });
     } catch (launch::ExitRequest const&) {
       throw;
     } catch (...) {
       context.end_if_forked();
       phase = ChunkWord::Phase::Failed;
-      record_exception(context);
+      context.result() = {};
+      record_exception([&](wire::Bytes const& bytes) { context.record(bytes); });
     }
     context.end_if_forked();
     Board::settle(claim, number_, phase);
   }
 
+  void run_claimed(TaskId id) {
+    auto& tasks = board_->tasks;
+    auto& task = tasks.entry(*segment_, id.index);
+    TaskContext const context{*modules_, fork_detector_, codes_, tasks, task};
+    auto phase = ChunkWord::Phase::Done;
+    if (task.timeout_ms != 0) begin_time(task.timeout_ms);
+    try {
+      limit_memory([&] { codes_.function<RunTask>(task.code)(context); });
+    } catch (launch::ExitRequest const&) {
+      throw;
+    } catch (...) {
+      context.end_if_forked();
+      phase = ChunkWord::Phase::Failed;
+      task.result_size = 0;
+      record_exception([&](wire::Bytes const& bytes) { context.keep(bytes, {}); });
+    }
+    context.end_if_forked();
+    if (task.timeout_ms != 0) board_->pages[number_].deadline = 0;
+    ChunkWord const claimed{id.generation, number_, ChunkWord::Phase::Claimed};
+    // Somebody has settled it, and is about to have this process killed.
+    if (!tasks.settle(task, claimed, phase)) os::exit_now(0);
+  }
+
  private:
-  static void record_exception(ChunkContext const& context) noexcept {
-    context.result() = {};
+  /// Has the nursery look at the task's deadline, unless it will in time.
+  void begin_time(std::uint32_t milliseconds) {
+    auto const end = base::Deadline::after(std::chrono::milliseconds(milliseconds)).time();
+    auto const count = end.time_since_epoch().count();
+    board_->pages[number_].deadline = count;
+    auto next = board_->next_deadline.load();
+    while (count < next) {
+      if (!board_->next_deadline.compare_exchange_weak(next, count)) continue;
+      os::signal_eventfd(*nursery_wake_);
+      return;
+    }
+  }
+
+  template <class Run>
+  void limit_memory(Run const& run) {
+    auto const limit = board_->max_memory_per_task;
+    if (limit == UINT64_MAX) return run();
+    try {
+      os::MemoryLimit const limited(limit);
+      run();
+    } catch (std::bad_alloc const&) {
+      throw MemoryLimitExceeded("a task wanted more than " + std::to_string(limit) + " bytes",
+                                os::this_pid(), 0);
+    }
+  }
+
+  /// Hands what is handled now to `keep`.
+  template <class Keep>
+  static void record_exception(Keep const& keep) noexcept {
     try {
       wire::Bytes bytes;
       auto record = wire::record_current_exception();
       wire::add_origin(record, {launch::identity().name, os::this_pid(), {}});
       wire::encode(bytes, record);
-      context.record(bytes);
+      keep(bytes);
     } catch (...) {  // no memory: the empty result says so
     }
   }
@@ -116,6 +199,9 @@ class Worker {
   Board* board_;
   os::ModuleTable const* modules_;
   WorkerNumber number_;
+  os::Fd const* nursery_wake_;
+  CodeReader codes_;
+  std::uint64_t done_ = 0;  // chunks and tasks
   os::ForkDetector fork_detector_;
   sync::AdaptiveSpin spin_;
 };

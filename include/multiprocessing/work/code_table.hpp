@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: BSL-1.0
+// Functions of the owner that workers are told by a small number: a place in a module takes 64
+// bytes and a search.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <new>
+#include <type_traits>
+#include <unordered_map>
+#include <vector>
+
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/os/module.hpp>
+#include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/wire/code_pointer.hpp>
+
+namespace multiprocessing::work {
+
+using CodeNumber = std::uint32_t;
+
+/// The shared part: a CodePlace for each number. Written by the owner alone, before it publishes
+/// anything that names the number; constant after that.
+struct CodeTable {
+  static constexpr CodeNumber kMost = 1 << 16;
+  static constexpr std::uint64_t kSize = kMost * sizeof(wire::CodePlace);
+
+  shm::Offset places = 0;
+
+  wire::CodePlace& place(shm::Segment const& segment, CodeNumber number) const noexcept {
+    return segment.at<wire::CodePlace>(places)[number];
+  }
+};
+
+/// The owner's side. Threads: external synchronization.
+class CodeWriter {
+ public:
+  CodeWriter(shm::Segment const& segment, CodeTable const& table) noexcept
+      : segment_(segment), table_(table) {}
+
+  /// Throws: PicklingError when it lies in no module; std::bad_alloc when the table is full.
+  template <class Function>
+  requires std::is_function_v<Function> CodeNumber number_of(Function* function) {
+    forget_removed();
+    auto const address = reinterpret_cast<std::uintptr_t>(function);
+    auto const known = numbers_.find(address);
+    return known != numbers_.end() ? known->second : add(address, wire::place_of(function));
+  }
+
+ private:
+  // How far ahead the table gets its pages.
+  static constexpr CodeNumber kStep = 64;
+
+  /// What lay at an address may be something else once a module has gone.
+  void forget_removed() {
+    auto const removed = os::removed_modules();
+    if (removed == removed_) return;
+    numbers_.clear();
+    removed_ = removed;
+  }
+
+  CodeNumber add(std::uintptr_t address, wire::CodePlace const& place) {
+    if (count_ == CodeTable::kMost) throw std::bad_alloc();
+    if (count_ % kStep == 0) {
+      constexpr auto kSize = sizeof(wire::CodePlace);
+      segment_.commit({table_.places + count_ * kSize, kStep * kSize});
+    }
+    numbers_.emplace(address, count_);
+    new (&table_.place(segment_, count_)) wire::CodePlace(place);
+    return count_++;
+  }
+
+  shm::Segment const& segment_;
+  CodeTable const& table_;
+  CodeNumber count_ = 0;
+  std::unordered_map<std::uintptr_t, CodeNumber> numbers_;
+  unsigned long long removed_ = 0;  // modules, when these were noted
+};
+
+/// A worker's side. Threads: external synchronization.
+class CodeReader {
+ public:
+  CodeReader(shm::Segment const& segment, CodeTable const& table, os::ModuleTable const& modules)
+      : segment_(segment), table_(table), modules_(modules) {}
+
+  /// Throws: UnpicklingError when the module, or this build of it, is not there.
+  template <class Function>
+  requires std::is_function_v<Function> Function* function(CodeNumber number) {
+    if (number >= found_.size()) found_.resize(number + std::size_t{1});
+    auto& found = found_[number];
+    if (found == 0) {
+      auto* const there = wire::function_at<Function>(table_.place(segment_, number), modules_);
+      found = reinterpret_cast<std::uintptr_t>(there);
+    }
+    return reinterpret_cast<Function*>(found);
+  }
+
+ private:
+  shm::Segment const& segment_;
+  CodeTable const& table_;
+  os::ModuleTable const& modules_;
+  std::vector<std::uintptr_t> found_;  // 0: not looked for yet
+};
+
+}  // namespace multiprocessing::work

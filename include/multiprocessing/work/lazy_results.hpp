@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSL-1.0
+// Results one after the other, of items that are taken from their range as results are taken.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <exception>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/sync/adaptive_spin.hpp>
+#include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/map.hpp>
+#include <multiprocessing/work/submit.hpp>
+#include <multiprocessing/work/task.hpp>
+
+namespace multiprocessing::work {
+
+struct LazyOptions {
+  std::uint64_t chunk_size = 1;
+  std::uint64_t window = 1;  ///< tasks whose results have not been asked for
+  bool in_order = true;
+  base::Deadline deadline = base::Deadline::never();  ///< of all results
+  SubmitOptions submit = {};
+};
+
+/// f(item) for the items of a view. What it promises is said where it is public: in lazy_range.hpp.
+/// Threads: external synchronization.
+template <class F, std::ranges::view View>
+class LazyResults {
+ public:
+  using Item = std::ranges::range_value_t<View>;
+  using Result = map_detail::ResultOf<F, Item>;
+  /// Of a function that returns nothing, this is told for each item.
+  using Value = std::conditional_t<std::is_void_v<Result>, std::monostate, Result>;
+
+  LazyResults(std::shared_ptr<Crew> crew, char const* call, LazyOptions const& options, F f,
+              View view)
+      : crew_(std::move(crew)),
+        call_(call),
+        options_(options),
+        f_(std::move(f)),
+        view_(std::move(view)),
+        next_item_(std::ranges::begin(view_)) {
+    options_.submit.tells_all = !options.in_order;
+    fill();
+  }
+  LazyResults(LazyResults const&) = delete;
+  LazyResults& operator=(LazyResults const&) = delete;
+  ~LazyResults() {
+    for (auto const& each : under_way_) each.group->cancel();
+  }
+
+  /// nullopt: there are no more. Throws: TimeoutError; what an item's call has thrown, or the view.
+  std::optional<Value> next(base::Deadline deadline) {
+    deadline = earlier(deadline, options_.deadline);
+    while (values_.empty()) {
+      if (under_way_.empty()) fill();
+      if (under_way_.empty()) {
+        if (auto const error = std::exchange(view_error_, nullptr)) std::rethrow_exception(error);
+        return std::nullopt;
+      }
+      auto const done = options_.in_order ? await_first(deadline) : await_any(deadline);
+      auto const chunk = std::move(under_way_[done]);
+      under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(done));
+      fill();
+      take(chunk);
+    }
+    Value value = std::move(values_.front());
+    values_.pop_front();
+    return value;
+  }
+
+ private:
+  struct Chunk {
+    std::shared_ptr<TaskGroup> group;
+    std::uint64_t items = 0;
+  };
+
+  void fill() {
+    while (under_way_.size() < options_.window && !is_exhausted_) {
+      std::vector<Item> items;
+      items.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(options_.chunk_size, 1024)));
+      try {
+        for (; items.size() < options_.chunk_size && next_item_ != std::ranges::end(view_);
+             ++next_item_) {
+          items.emplace_back(*next_item_);
+        }
+        is_exhausted_ = items.size() < options_.chunk_size;
+      } catch (...) {  // is told at its place
+        is_exhausted_ = true;
+        view_error_ = std::current_exception();
+      }
+      if (items.empty()) return;
+      auto group = std::make_shared<TaskGroup>(crew_, call_);
+      group->set_first_item(submitted_);
+      work::submit<ItemsCode<F, Item>>(*group, options_.submit, f_, items);
+      submitted_ += items.size();
+      under_way_.push_back({std::move(group), items.size()});
+    }
+  }
+
+  /// Which chunk is settled.
+  std::size_t await_first(base::Deadline deadline) {
+    if (!under_way_.front().group->wait_until(deadline)) throw_late();
+    return 0;
+  }
+  std::size_t await_any(base::Deadline deadline) {
+    auto& board = crew_->board();
+    for (;;) {
+      auto const told = board.tasks.told.load();
+      auto const found = std::find_if(under_way_.begin(), under_way_.end(),
+                                      [](Chunk const& chunk) { return chunk.group->settled(); });
+      if (found != under_way_.end()) {
+        return static_cast<std::size_t>(found - under_way_.begin());
+      }
+      auto const outcome =
+          board.tasks.news.await([&] { return board.tasks.told.load() != told; }, deadline,
+                                 sync::AdaptiveSpin::of_this_thread(), &board.nursery_life);
+      if (outcome == sync::Waited::TimedOut) throw_late();
+    }
+  }
+  [[noreturn]] void throw_late() const {
+    throw TimeoutError(std::string(call_) + ": the next result is not there in time");
+  }
+
+  void take(Chunk const& chunk) {
+    if constexpr (std::is_void_v<Result>) {
+      static_cast<void>(chunk.group->result(0));
+      values_.resize(chunk.items);
+    } else {
+      for (auto&& each : items_of<Result>(*chunk.group, 0)) values_.push_back(std::move(each));
+    }
+  }
+
+  std::shared_ptr<Crew> crew_;
+  char const* call_;
+  LazyOptions options_;
+  F f_;
+  View view_;
+  std::ranges::iterator_t<View> next_item_;
+  bool is_exhausted_ = false;
+  std::exception_ptr view_error_;
+  std::uint64_t submitted_ = 0;  // items
+  std::deque<Chunk> under_way_;
+  std::deque<Value> values_;
+};
+
+}  // namespace multiprocessing::work

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: BSL-1.0
+// From a call with its arguments to tasks, and from those to its result.
+#pragma once
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/channel/message.hpp>
+#include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/callable.hpp>
+#include <multiprocessing/wire/parcel.hpp>
+#include <multiprocessing/wire/refusal.hpp>
+#include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/map.hpp>
+#include <multiprocessing/work/task.hpp>
+#include <multiprocessing/work/task_code.hpp>
+
+namespace multiprocessing::work {
+
+/// What does not change from task to task of a submission.
+struct SubmitOptions {
+  std::uint16_t retries = 0;
+  std::uint32_t timeout_ms = 0;  ///< of each task; 0: none
+  bool tells_all = false;
+};
+
+/// Submits what `Code::write(bytes, parcel, number_of, parts...)` writes, to be run by Code::run.
+/// Throws: what that does; as Crew::submit().
+template <class Code, class... Parts>
+void submit(TaskGroup& group, SubmitOptions const& options, Parts const&... parts) {
+  auto& crew = group.crew();
+  channel::Scratch scratch;
+  wire::Parcel parcel;
+  Code::write(scratch.bytes(), parcel, crew, parts...);
+  auto draft = TaskDraft::of(crew.number_of(&Code::run), scratch.bytes(), parcel);
+  draft.retries = options.retries;
+  draft.timeout_ms = options.timeout_ms;
+  draft.tells_all = options.tells_all;
+  group.submit(draft);
+}
+
+/// What a call returns, from its settled tasks. Throws: what went wrong.
+template <class R>
+using Collect = R(TaskGroup const& group);
+
+template <class R>
+R collect_one(TaskGroup const& group) {
+  auto bytes = group.result(0);
+  if constexpr (!std::is_void_v<R>) return wire::decode<R>(bytes, group.parcel(0));
+}
+
+/// Of one task with items.
+template <class T>
+std::vector<T> items_of(TaskGroup const& group, std::size_t i) {
+  auto bytes = group.result(i);
+  return read_many<T>(bytes, group.parcel(i));
+}
+template <class R>
+R collect_items(TaskGroup const& group) {
+  if constexpr (std::is_void_v<R>) {
+    for (std::size_t i = 0; i < group.size(); ++i) static_cast<void>(group.result(i));
+  } else {
+    R all;
+    for (std::size_t i = 0; i < group.size(); ++i) {
+      for (auto&& each : items_of<typename R::value_type>(group, i)) {
+        all.push_back(std::move(each));
+      }
+    }
+    return all;
+  }
+}
+
+/// Does not compile unless `f(args...)` can be a task.
+template <class F, class... Args>
+constexpr void require_task() {
+  wire::require_sendable<F>();
+  (wire::require_picklable<Args>(), ...);
+  static_assert(std::is_invocable_v<F&, Args...>,
+                "multiprocessing: the function can not be called with these arguments");
+  if constexpr (std::is_invocable_v<F&, Args...>) {
+    using Result = typename CallCode<F, Args...>::Result;
+    if constexpr (!std::is_void_v<Result>) wire::require_picklable<Result>();
+  }
+}
+template <class F, class... Args>
+concept Task = wire::Sendable<F> &&(wire::Picklable<Args>&&...) && std::is_invocable_v<F&, Args...>;
+
+/// Does not compile unless `f(item)` can be called in a worker.
+template <class F, class Item>
+constexpr void require_item_task() {
+  wire::require_sendable<F>();
+  wire::require_picklable<Item>();
+  static_assert(map_detail::CallableWith<F, Item>,
+                "multiprocessing: the function can not be called with an item of this range");
+  if constexpr (map_detail::CallableWith<F, Item>) {
+    using Result = map_detail::ResultOf<F, Item>;
+    if constexpr (!std::is_void_v<Result>) wire::require_picklable<Result>();
+  }
+}
+template <class F, class Item>
+concept ItemTask = wire::Sendable<F> && wire::Picklable<Item> && map_detail::CallableWith<F, Item>;
+
+/// What map() of all results is.
+template <class F, class Item>
+using AllResults = std::conditional_t<std::is_void_v<map_detail::ResultOf<F, Item>>, void,
+                                      std::vector<map_detail::ResultOf<F, Item>>>;
+
+/// Throws: std::invalid_argument for less than `least`.
+inline std::int64_t at_least(char const* call, char const* what, std::int64_t value,
+                             std::int64_t least) {
+  if (value >= least) return value;
+  throw std::invalid_argument(std::string(call) + ": " + what + " must be at least " +
+                              std::to_string(least) + ", not " + std::to_string(value));
+}
+
+/// What users say of retries and timeouts. Throws: std::invalid_argument.
+inline SubmitOptions submit_options(char const* call, int retries,
+                                    std::optional<std::chrono::nanoseconds> timeout) {
+  SubmitOptions options;
+  at_least(call, "retries", retries, 0);
+  options.retries = static_cast<std::uint16_t>(std::min<int>(retries, UINT16_MAX));
+  if (!timeout) return options;
+  auto const milliseconds = std::chrono::ceil<std::chrono::milliseconds>(*timeout).count();
+  at_least(call, "timeout, in milliseconds,", milliseconds, 1);
+  if (milliseconds < UINT32_MAX) options.timeout_ms = static_cast<std::uint32_t>(milliseconds);
+  return options;
+}
+
+/// f(args...) as one task. REQUIRES: a Task. Throws: as submit().
+template <class F, class... Args>
+std::shared_ptr<TaskGroup> submit_call(std::shared_ptr<Crew> const& crew, char const* call,
+                                       SubmitOptions const& options, F const& f,
+                                       Args const&... args) {
+  auto group = std::make_shared<TaskGroup>(crew, call);
+  submit<CallCode<F, Args...>>(*group, options, f, args...);
+  return group;
+}
+
+/// A task for each `chunk_size` of the items.
+template <class F, class Item>
+void submit_items(TaskGroup& group, SubmitOptions const& options, F const& f,
+                  std::vector<Item> items, std::uint64_t chunk_size) {
+  group.set_chunk_size(chunk_size);
+  using Code = ItemsCode<F, Item>;
+  if (items.size() <= chunk_size) {
+    if (!items.empty()) submit<Code>(group, options, f, items);
+    return;
+  }
+  for (std::size_t first = 0; first < items.size(); first += chunk_size) {
+    auto const last = std::min<std::uint64_t>(first + chunk_size, items.size());
+    std::vector<Item> chunk;
+    chunk.reserve(last - first);
+    for (auto i = first; i < last; ++i) chunk.push_back(std::move(items[i]));
+    submit<Code>(group, options, f, chunk);
+  }
+}
+
+}  // namespace multiprocessing::work

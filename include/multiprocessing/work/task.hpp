@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: BSL-1.0
+// Tasks as who has submitted them sees them: to wait for, to give up, to take the result of.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/launch/exit_status.hpp>
+#include <multiprocessing/os/pidfd.hpp>
+#include <multiprocessing/sync/adaptive_spin.hpp>
+#include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/exception.hpp>
+#include <multiprocessing/work/chunk.hpp>
+#include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/task_board.hpp>
+#include <multiprocessing/work/task_context.hpp>
+
+namespace multiprocessing::work {
+
+/// Tasks that were submitted together: for one call, one or many of them.
+/// Threads: add() before all others; the others safe. Fork: as Crew.
+class TaskGroup {
+ public:
+  using Phase = ChunkWord::Phase;
+
+  /// `call`: the public call that messages name. `items`: how many it was made for; 0: it is one.
+  TaskGroup(std::shared_ptr<Crew> crew, char const* call, std::uint64_t items = 0)
+      : crew_(std::move(crew)), call_(call), items_(items) {}
+  TaskGroup(TaskGroup const&) = delete;
+  TaskGroup& operator=(TaskGroup const&) = delete;
+  ~TaskGroup() { crew_->release(tasks()); }
+
+  /// Puts one more up. Throws: as Crew::submit().
+  void submit(TaskDraft& draft) {
+    if (!has_first_) {
+      first_ = crew_->submit(call_, draft);
+      has_first_ = true;
+    } else {
+      if (rest_.empty()) rest_.push_back(first_);
+      rest_.emplace_back();  // before, so that none is forgotten
+      try {
+        rest_.back() = crew_->submit(call_, draft);
+      } catch (...) {
+        rest_.pop_back();
+        throw;
+      }
+    }
+  }
+
+  char const* call() const noexcept { return call_; }
+  Crew& crew() const noexcept { return *crew_; }
+  std::size_t size() const noexcept { return tasks().size(); }
+
+  Phase phase(std::size_t i) const noexcept { return entry(i).read().phase; }
+
+  /// Whether nothing will happen to it any more.
+  bool settled(std::size_t i) const noexcept {
+    return entry(i).read().settled() || crew_->is_over();
+  }
+  bool settled() const noexcept {
+    for (std::size_t i = size(); i != 0; --i) {
+      if (!settled(i - 1)) return false;
+    }
+    return true;
+  }
+
+  /// Blocks: until all are settled; false: the deadline has passed before.
+  bool wait_until(base::Deadline deadline) const {
+    for (std::size_t i = 0; i < size(); ++i) {
+      auto& task = entry(i);
+      auto const outcome =
+          task.settled.await([&] { return task.read().settled(); }, deadline,
+                             sync::AdaptiveSpin::of_this_thread(), &crew_->board().nursery_life);
+      if (outcome == sync::Waited::TimedOut) return false;
+      // Dead: so it is with the others.
+    }
+    return true;
+  }
+
+  /// Gives up those that no worker has claimed. Whether all of them are given up now.
+  bool cancel() noexcept {
+    bool all = true;
+    for (auto const id : tasks()) {
+      auto& task = crew_->entry(id);
+      ChunkWord const free{id.generation, 0, Phase::Free};
+      all = (crew_->board().tasks.settle(task, free, Phase::Dropped) ||
+             task.read().phase == Phase::Dropped) &&
+            all;
+    }
+    return all;
+  }
+
+  /// The same, and those that a worker runs: it is killed.
+  bool cancel_running() noexcept {
+    bool all = cancel();
+    if (all) return true;
+    all = true;
+    for (auto const id : tasks()) {
+      all = (crew_->entry(id).read().phase == Phase::Dropped || crew_->cancel_claimed(id)) && all;
+    }
+    return all;
+  }
+
+  /// From now on the board's news tell when one of them is settled.
+  void tell_all() noexcept {
+    for (auto const id : tasks()) crew_->entry(id).flags |= TaskEntry::kTellAll;
+  }
+
+  /// The bytes of its result, and what came along. Throws what went wrong instead: the task's
+  /// exception, WorkerDied, CancelledError, BrokenProcessPool. REQUIRES: settled(i).
+  std::span<std::byte const> result(std::size_t i) const {
+    auto const& task = entry(i);
+    switch (task.read().phase) {
+      case Phase::Done:
+        return kept(task);
+      case Phase::Failed: {
+        if (task.result_size == 0) throw std::bad_alloc();
+        auto bytes = kept(task);
+        auto record = wire::decode<wire::ExceptionRecord>(bytes);
+        wire::add_task(record, describe(i));
+        wire::throw_recorded(record);
+      }
+      case Phase::Lost:
+        throw_lost(i, task);
+      case Phase::Late:
+        throw TaskTimeout(describe(i) + ": it was killed when its " +
+                              std::to_string(task.timeout_ms) + " ms had passed",
+                          task.late_pid, -SIGKILL);
+      case Phase::Dropped:
+        throw CancelledError(std::string(call_) + ": it was cancelled, or the pool was terminated");
+      default:
+        crew_->throw_broken(call_);
+    }
+  }
+  wire::Parcel parcel(std::size_t i) const {
+    auto const id = entry(i).result_id.load();
+    return id == 0 ? wire::Parcel() : parcel_in_block(shm::Arena::block_of(id));
+  }
+
+  // For messages.
+  /// How many items each task is for, but the last.
+  void set_chunk_size(std::uint64_t size) noexcept { chunk_size_ = size; }
+  /// The place of the only task's first item among others that nobody has counted.
+  void set_first_item(std::uint64_t place) noexcept { first_item_ = place; }
+
+  /// Set once what is to be called at its end has been called.
+  std::atomic<bool>& is_called_back() noexcept { return is_called_back_; }
+  bool has_callback() const noexcept { return has_callback_; }
+  void expect_callback() noexcept { has_callback_ = true; }
+
+ private:
+  std::span<TaskId const> tasks() const noexcept {
+    if (!rest_.empty()) return rest_;
+    return {&first_, has_first_ ? std::size_t{1} : 0};
+  }
+  TaskEntry& entry(std::size_t i) const noexcept { return crew_->entry(tasks()[i]); }
+
+  static std::span<std::byte const> kept(TaskEntry const& task) {
+    auto const id = task.result_id.load();
+    if (id != 0) return bytes_in_block(shm::Arena::block_of(id), task.result_size);
+    auto const size = static_cast<std::size_t>(task.result_size);
+    return {task.room + TaskEntry::kRoom - size, size};
+  }
+
+  /// "Pool.map_async, items 3 to 5 of 10"
+  std::string describe(std::size_t i) const {
+    std::string text = call_;
+    if (first_item_ != kNone) return text + ", from item " + std::to_string(first_item_) + " on";
+    if (items_ == 0) return text;
+    auto const first = i * chunk_size_;
+    auto const last = std::min(first + chunk_size_, items_) - 1;
+    text += first == last ? ", item " + std::to_string(first)
+                          : ", items " + std::to_string(first) + " to " + std::to_string(last);
+    return text + " of " + std::to_string(items_);
+  }
+
+  [[noreturn]] void throw_lost(std::size_t i, TaskEntry const& task) const {
+    TaskDeath death;
+    std::memcpy(&death, task.room, sizeof death);
+    auto const state =
+        death.end_code == 0 ? os::ChildEnd::State::Stolen : os::ChildEnd::State::Ended;
+    auto const status = ExitStatus::from({state, death.end_code, death.end_status});
+    auto const others =
+        task.deaths < 2 ? "" : "; " + std::to_string(task.deaths - 1) + " before it had died, too";
+    throw WorkerDied(describe(i) + ": worker process " + std::to_string(death.pid) + " " +
+                         status.to_string() + " while it ran it" + others,
+                     death.pid, status.exitcode());
+  }
+
+  std::shared_ptr<Crew> crew_;
+  char const* call_;
+  std::uint64_t items_;
+  static constexpr std::uint64_t kNone = UINT64_MAX;
+
+  std::uint64_t chunk_size_ = 1;
+  std::uint64_t first_item_ = kNone;
+  TaskId first_{};
+  std::vector<TaskId> rest_;  // all, when there is more than one
+  bool has_first_ = false;
+  bool has_callback_ = false;
+  std::atomic<bool> is_called_back_{false};
+};
+
+}  // namespace multiprocessing::work

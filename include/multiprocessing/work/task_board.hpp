@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: BSL-1.0
+// Tasks: single calls that workers run one after the other, in the order of their submission.
+//
+// A task has an entry, and its entry one word, which changes as a chunk's does (work/board.hpp). A
+// ring tells the order; it names entries, and an entry is used again as soon as its task is over,
+// so the ring names the entry's generation, too: who finds another one in the word moves on.
+//
+//   owner                        shared segment                    worker 3, claims and settles
+//
+//   entry 7: generation 2, Free --> entries[7]
+//   ring: tail + 1 ---------------> slots[tail] = {2, 7}  -------> page 3: {2, 7}
+//                                   entries[7] Free -------------> Claimed(3); cursor + 1
+//   waits at entries[7].settled <-- Done, notify <---------------- result in the entry, or a block
+//
+//   Failure   A worker says in its page what it is about to claim, so of a dead one the nursery
+//             looks at one entry: Claimed by it, then it is Lost, or goes into a second ring, which
+//             the nursery alone fills, to be run once more. Its result may be in a block already,
+//             named before it was given away.
+//   Too late  The nursery, or the owner that gives up a claimed task, settles it in the worker's
+//             place, and has the nursery kill the worker. A worker that finds its task settled ends
+//             by itself, so no other task is ever hit.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+
+#include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/sync/event_count.hpp>
+#include <multiprocessing/work/chunk.hpp>
+#include <multiprocessing/work/code_table.hpp>
+
+namespace multiprocessing::work {
+
+/// Names a task as long as its entry is not used for another.
+struct TaskId {
+  std::uint32_t generation;  ///< never 0
+  std::uint32_t index;
+
+  std::uint64_t pack() const noexcept { return std::uint64_t{generation} << 32 | index; }
+  static TaskId unpack(std::uint64_t packed) noexcept {
+    return {static_cast<std::uint32_t>(packed >> 32), static_cast<std::uint32_t>(packed)};
+  }
+  friend bool operator==(TaskId, TaskId) = default;
+};
+
+/// How a worker ended that had claimed a task, as ChunkResult says it.
+struct TaskDeath {
+  std::int32_t pid;
+  std::int32_t end_code;
+  std::int32_t end_status;
+};
+
+/// A task. All but the atomic members are written by the owner before it is published, then by who
+/// has claimed it before that settles it.
+struct alignas(base::kCacheLine) TaskEntry {
+  static constexpr std::size_t kRoom = 56;
+  static constexpr std::uint32_t kNoBlock = UINT32_MAX;
+  static constexpr std::uint32_t kTellAll = 1;  ///< in `flags`: somebody waits for any of many
+
+  AtomicChunkWord word{0};
+  sync::EventCount settled;
+  std::atomic<std::uint32_t> flags{0};
+  CodeNumber code = 0;                   ///< a RunTask
+  std::uint32_t input_block = kNoBlock;  ///< of the heap; without one, the input is in `room`
+  std::uint64_t input_size = 0;
+  std::uint64_t result_size = 0;
+  std::atomic<std::uint64_t> result_id{0};  ///< of a block; 0: it is in `room`
+  std::uint32_t timeout_ms = 0;             ///< 0: it has all the time
+  std::uint16_t retries = 0;  ///< how many deaths of workers it may cost before it is Lost
+  std::uint16_t deaths = 0;   ///< how many it has
+  std::int32_t late_pid = 0;  ///< of the worker that did not do it in time
+  std::byte room[kRoom] = {};
+
+  ChunkWord read() const noexcept { return ChunkWord::unpack(word.load()); }
+};
+static_assert(sizeof(TaskEntry) == 2 * base::kCacheLine);
+
+/// The shared part. Threads and processes: all members safe, unless they say who may call them.
+class TaskBoard {
+ public:
+  // constant, written by the owner
+  shm::Offset entries = 0;
+  std::uint32_t capacity = 0;  ///< entries, and slots of each ring; a power of two
+  std::uint64_t anchor = 0;    ///< the id of the block that all blocks of tasks belong to
+  CodeTable codes;
+
+  /// Names of tasks, in order. One process publishes.
+  struct Ring {
+    shm::Offset slots = 0;  // constant
+    alignas(base::kCacheLine) std::atomic<std::uint64_t> tail{0};
+    alignas(base::kCacheLine) std::atomic<std::uint64_t> cursor{0};  ///< moved on by anybody
+  };
+  Ring submitted;  ///< by the owner
+  Ring retried;    ///< by the nursery
+
+  /// Counts tasks with kTellAll that have settled, and is notified then.
+  alignas(base::kCacheLine) std::atomic<std::uint64_t> told{0};
+  sync::EventCount news;
+
+  TaskEntry& entry(shm::Segment const& segment, std::uint32_t index) const noexcept {
+    return segment.at<TaskEntry>(entries)[index];
+  }
+  std::atomic<std::uint64_t>& slot(shm::Segment const& segment, Ring const& ring,
+                                   std::uint64_t position) const noexcept {
+    return segment.at<std::atomic<std::uint64_t>>(ring.slots)[position & (capacity - 1)];
+  }
+
+  /// REQUIRES: the only process that does so with this ring; the slot has its page, and room is
+  /// there: tail - cursor < capacity.
+  void publish(shm::Segment const& segment, Ring& ring, TaskId id) noexcept {
+    auto const tail = ring.tail.load();
+    slot(segment, ring, tail).store(id.pack());
+    ring.tail.store(tail + 1);
+  }
+
+  /// Claims the next task for `worker`, which says so in `page` before. Peer death: see above.
+  std::optional<TaskId> claim(shm::Segment const& segment, WorkerNumber worker,
+                              std::atomic<std::uint64_t>& page) noexcept {
+    for (auto* const ring : {&retried, &submitted}) {
+      for (;;) {
+        auto const position = ring->cursor.load();
+        if (position >= ring->tail.load()) break;
+        auto const id = TaskId::unpack(slot(segment, *ring, position).load());
+        page.store(id.pack());
+        auto& task = entry(segment, id.index);
+        auto expected = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
+        bool const mine = task.word.compare_exchange_strong(
+            expected, ChunkWord{id.generation, worker, ChunkWord::Phase::Claimed}.pack());
+        // Whoever finds it claimed, or given up, moves on: nobody else may.
+        auto seen = position;
+        ring->cursor.compare_exchange_strong(seen, position + 1);
+        if (mine) return id;
+      }
+    }
+    return std::nullopt;
+  }
+
+  bool has_work() const noexcept {
+    return submitted.cursor.load() < submitted.tail.load() ||
+           retried.cursor.load() < retried.tail.load();
+  }
+
+  /// Moves the ring's cursor behind what is not to be claimed any more. For who needs room.
+  void skip_settled(shm::Segment const& segment, Ring& ring) noexcept {
+    for (auto position = ring.cursor.load(); position < ring.tail.load();) {
+      auto const id = TaskId::unpack(slot(segment, ring, position).load());
+      auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
+      if (entry(segment, id.index).word.load() == free) return;
+      if (ring.cursor.compare_exchange_strong(position, position + 1)) ++position;
+    }
+  }
+
+  /// From `from` to a settled phase. False when it was in another phase than that.
+  bool settle(TaskEntry& task, ChunkWord from, ChunkWord::Phase phase) noexcept {
+    auto expected = from.pack();
+    auto const settled = ChunkWord{from.generation, from.worker, phase}.pack();
+    if (!task.word.compare_exchange_strong(expected, settled)) return false;
+    tell(task);
+    return true;
+  }
+
+  /// Wakes who waits for the task. Once more does no harm.
+  void tell(TaskEntry& task) noexcept {
+    task.settled.notify_all();
+    if ((task.flags.load() & TaskEntry::kTellAll) != 0) tell_all();
+  }
+  void tell_all() noexcept {
+    told.fetch_add(1);
+    news.notify_all();
+  }
+};
+
+}  // namespace multiprocessing::work

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: BSL-1.0
+// The owner's account of its tasks: which entries are free, and what belongs to those in use.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <deque>
+#include <new>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/channel/envelope.hpp>
+#include <multiprocessing/shm/heap.hpp>
+#include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/wire/parcel.hpp>
+#include <multiprocessing/work/code_table.hpp>
+#include <multiprocessing/work/task_board.hpp>
+
+namespace multiprocessing::work {
+
+/// A task that is not in the board yet.
+struct TaskDraft {
+  CodeNumber code = 0;
+  std::span<std::byte const> input;
+  channel::Enclosed block = {};  ///< the input, where it is too large for the entry, or has handles
+  bool tells_all = false;
+  std::uint16_t retries = 0;
+  std::uint32_t timeout_ms = 0;
+
+  /// Throws: std::bad_alloc.
+  static TaskDraft of(CodeNumber code, std::span<std::byte const> input,
+                      wire::Parcel const& parcel) {
+    TaskDraft draft{.code = code, .input = input};
+    if (input.size() > TaskEntry::kRoom || !parcel.empty()) {
+      draft.block = channel::enclose(input, parcel);
+    }
+    return draft;
+  }
+};
+
+/// Threads: external synchronization.
+class TaskBook {
+ public:
+  /// `room`: for all that tasks need of the segment. Throws: std::bad_alloc.
+  TaskBook(shm::Segment const& segment, TaskBoard& board, shm::Range room)
+      : segment_(segment), board_(board), codes_(segment, board.codes) {
+    board.anchor = anchor_.id();
+    auto next = room.offset;
+    auto const take = [&](std::uint64_t size) { return std::exchange(next, next + size); };
+    board.codes.places = take(CodeTable::kSize);
+    auto const each = sizeof(TaskEntry) + 2 * sizeof(std::uint64_t);
+    auto const most = std::min<std::uint64_t>((room.end() - next) / each, kMost);
+    board.capacity = static_cast<std::uint32_t>(std::bit_floor(most));
+    board.entries = take(board.capacity * sizeof(TaskEntry));
+    board.submitted.slots = take(board.capacity * sizeof(std::uint64_t));
+    board.retried.slots = take(board.capacity * sizeof(std::uint64_t));
+  }
+  TaskBook(TaskBook const&) = delete;
+  TaskBook& operator=(TaskBook const&) = delete;
+
+  CodeWriter& codes() noexcept { return codes_; }
+
+  /// Puts the task up for the workers to claim; who wakes them is the caller.
+  /// Throws: std::bad_alloc when there are too many.
+  TaskId publish(TaskDraft& draft) {
+    sweep(2);
+    auto& ring = board_.submitted;
+    auto const tail = ring.tail.load();
+    if (tail - ring.cursor.load() == board_.capacity) board_.skip_settled(segment_, ring);
+    if (tail - ring.cursor.load() == board_.capacity) throw std::bad_alloc();
+    if (tail == slots_ready_ && tail < board_.capacity) {
+      slots_ready_ = commit(ring.slots, tail, sizeof(std::uint64_t));
+    }
+    auto const index = take_entry();
+    auto& task = board_.entry(segment_, index);
+    auto const before = task.read();
+    TaskId id{before.generation + 1, index};
+    if (id.generation == 0) id.generation = 1;
+    task.code = draft.code;
+    task.retries = draft.retries;
+    task.timeout_ms = draft.timeout_ms;
+    task.deaths = 0;
+    task.input_size = draft.input.size();
+    task.input_block = TaskEntry::kNoBlock;
+    task.result_id.store(0, std::memory_order_relaxed);  // pairs with nothing: published behind it
+    task.flags.store(draft.tells_all ? TaskEntry::kTellAll : 0, std::memory_order_relaxed);
+    if (draft.block.lease != nullptr) {
+      task.input_block = draft.block.lease->block();
+      arena().give(task.input_block, board_.anchor);
+    } else if (!draft.input.empty()) {
+      std::memcpy(task.room, draft.input.data(), draft.input.size());
+    }
+    task.word.store(ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack());
+    board_.publish(segment_, ring, id);
+    return id;
+  }
+
+  /// Nobody asks for the task any more: it is forgotten, when it is settled at last.
+  void release(TaskId id) noexcept {
+    if (board_.entry(segment_, id.index).read().settled()) {
+      free(id.index);
+    } else {
+      try {
+        abandoned_.push_back(id.index);
+      } catch (std::bad_alloc const&) {  // its entry is lost to this pool
+      }
+    }
+  }
+
+ private:
+  static constexpr std::uint32_t kMost = 1 << 22;
+  static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
+
+  shm::Arena& arena() const noexcept { return shm::Heap::instance().arena(); }
+
+  /// Makes pages for a table from its entry `index` on; returns up to which.
+  std::uint64_t commit(shm::Offset table, std::uint64_t index, std::uint64_t size) const {
+    auto const count = std::min<std::uint64_t>(kStep / size, board_.capacity - index);
+    segment_.commit({table + index * size, count * size});
+    return index + count;
+  }
+
+  std::uint32_t take_entry() {
+    if (free_.empty()) sweep(abandoned_.size());
+    if (!free_.empty()) {
+      auto const index = free_.back();
+      free_.pop_back();
+      return index;
+    }
+    if (made_ == board_.capacity) throw std::bad_alloc();
+    if (made_ == entries_ready_) {
+      entries_ready_ = commit(board_.entries, made_, sizeof(TaskEntry));
+      free_.reserve(entries_ready_);  // so that free() needs no memory
+    }
+    new (&board_.entry(segment_, made_)) TaskEntry;
+    return made_++;
+  }
+
+  void free(std::uint32_t index) noexcept {
+    auto& task = board_.entry(segment_, index);
+    try {
+      if (task.input_block != TaskEntry::kNoBlock) arena().disown(task.input_block);
+      auto const result = task.result_id.load();
+      if (result != 0) arena().disown(shm::Arena::block_of(result));
+    } catch (std::exception const&) {  // they go with the anchor
+    }
+    free_.push_back(index);
+  }
+
+  /// Looks at up to `count` of those that nobody asks for.
+  void sweep(std::size_t count) noexcept {
+    for (; count != 0 && !abandoned_.empty(); --count) {
+      auto const index = abandoned_.front();
+      abandoned_.pop_front();
+      if (board_.entry(segment_, index).read().settled()) {
+        free(index);
+      } else {
+        abandoned_.push_back(index);
+      }
+    }
+  }
+
+  shm::Segment const& segment_;
+  TaskBoard& board_;
+  shm::Lease const anchor_{sizeof(std::uint64_t)};  // what blocks of tasks belong to
+  CodeWriter codes_;
+  std::uint32_t made_ = 0;           // entries that have ever been used
+  std::uint64_t entries_ready_ = 0;  // have pages
+  std::uint64_t slots_ready_ = 0;
+  std::vector<std::uint32_t> free_;
+  std::deque<std::uint32_t> abandoned_;
+};
+
+}  // namespace multiprocessing::work

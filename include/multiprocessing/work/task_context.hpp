@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: BSL-1.0
+// What the code of a task sees in its worker.
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <span>
+
+#include <multiprocessing/channel/envelope.hpp>
+#include <multiprocessing/channel/message.hpp>
+#include <multiprocessing/os/fork_detector.hpp>
+#include <multiprocessing/os/module.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/shm/heap.hpp>
+#include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/wire/parcel.hpp>
+#include <multiprocessing/work/code_table.hpp>
+#include <multiprocessing/work/task_board.hpp>
+
+namespace multiprocessing::work {
+
+/// The bytes of an input or a result that lies in a block of the heap, or in the entry.
+inline std::span<std::byte const> bytes_in_block(std::uint32_t block, std::uint64_t size) {
+  auto const& arena = shm::Heap::instance().arena();
+  auto const references = arena.references_of(block).size();
+  auto const offset = references == 0 ? 0 : shm::Arena::references_size(references);
+  return {arena.data(block) + offset, size};
+}
+/// What came along with them. Throws: std::bad_alloc.
+inline wire::Parcel parcel_in_block(std::uint32_t block) {
+  std::vector<wire::Parcel::Lease> leases;
+  for (auto const each : shm::Heap::instance().arena().references_of(block)) {
+    leases.push_back(std::make_shared<shm::Lease const>(shm::InUse{each}));
+  }
+  return wire::Parcel(std::move(leases));
+}
+
+struct TaskContext {
+  os::ModuleTable const& modules;
+  os::ForkDetector const& fork_detector;
+  CodeReader& codes;
+  TaskBoard& board;
+  TaskEntry& task;
+
+  std::span<std::byte const> input() const {
+    if (is_in_block()) return bytes_in_block(task.input_block, task.input_size);
+    return {task.room, static_cast<std::size_t>(task.input_size)};
+  }
+  wire::Parcel parcel() const {
+    return is_in_block() ? parcel_in_block(task.input_block) : wire::Parcel();
+  }
+
+  /// See ChunkContext::end_if_forked().
+  void end_if_forked() const noexcept {
+    if (fork_detector.forked()) os::exit_now(0);
+  }
+
+  /// Keeps the result for the owner. Throws: std::bad_alloc.
+  void keep(std::span<std::byte const> bytes, wire::Parcel const& parcel) const {
+    // At the end of the room: in front is what a retry would need.
+    bool const may_be_retried = task.deaths < task.retries;
+    auto const used = may_be_retried && !is_in_block() ? task.input_size : 0;
+    task.result_size = bytes.size();
+    if (parcel.empty() && bytes.size() <= TaskEntry::kRoom - used) {
+      if (!bytes.empty()) {
+        std::memcpy(task.room + TaskEntry::kRoom - bytes.size(), bytes.data(), bytes.size());
+      }
+      return;
+    }
+    auto const block = channel::enclose(bytes, parcel);
+    task.result_id = block.lease->id();
+    shm::Heap::instance().arena().give(block.lease->block(), board.anchor);
+  }
+
+ private:
+  bool is_in_block() const noexcept { return task.input_block != TaskEntry::kNoBlock; }
+};
+
+/// Runs a task: decodes the function and its arguments, calls it, keeps the result.
+using RunTask = void(TaskContext const&);
+
+}  // namespace multiprocessing::work
