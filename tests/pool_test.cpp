@@ -21,6 +21,7 @@
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -101,6 +102,37 @@ TEST_CASE("a pool has the size that was asked for", "[pool]") {
                ContainsSubstring("Pool: processes must be 1 to") &&
                    ContainsSubstring("not " + std::to_string(size)));
   }
+}
+
+TEST_CASE("a pool applies a function to arguments, and to parts of items", "[pool]") {
+  mp::Pool pool(2);
+  CHECK(pool.apply(square, 9) == 81);
+  CHECK(pool.apply([](std::string const& a, int b) { return a + std::to_string(b); },
+                   std::string("x"), 5) == "x5");
+  auto const add = [](int a, double b) { return a + b; };
+  std::vector<std::tuple<int, double>> const items{{1, .5}, {2, .25}};
+  CHECK(pool.starmap(add, items) == std::vector{1.5, 2.25});
+  CHECK(pool.starmap({.chunksize = 1}, add, std::list<std::pair<int, double>>{{3, 1}}) ==
+        std::vector{4.0});
+}
+
+TEST_CASE("every worker begins with the initializer", "[pool]") {
+  static int loaded = 0;  // NOLINT: of each process
+  auto const load = [] { ++loaded; };
+  mp::Pool pool({.processes = 2, .initializer = load, .max_tasks_per_child = 2});
+  auto const seen = pool.map(
+      {.chunksize = 1}, [](int) { return loaded; }, numbers(10));
+  CHECK(seen == std::vector<int>(10, 1));
+  CHECK(loaded == 0);
+  CHECK_THROWS_AS(mp::Pool({.max_tasks_per_child = 0}), std::invalid_argument);
+}
+
+TEST_CASE("jobs and tasks share the workers", "[pool]") {
+  mp::Pool pool(2);
+  std::vector<mp::AsyncResult<int>> results;
+  for (int i = 0; i < 100; ++i) results.push_back(pool.apply_async(square, i));
+  CHECK(pool.map(square, numbers(100)) == squares(100));
+  for (int i = 0; i < 100; ++i) CHECK(results[static_cast<std::size_t>(i)].get() == square(i));
 }
 
 TEST_CASE("an exception of a task reaches the caller as itself, and the pool goes on", "[pool]") {

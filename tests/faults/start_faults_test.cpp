@@ -6,16 +6,15 @@
 #include <pthread.h>
 #include <unistd.h>
 
-#include <array>
 #include <csignal>
 #include <cstdlib>
-#include <stdexcept>
 #include <string>
 
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/start_method.hpp>
 
 #include "../support/catch.hpp"
+#include "../support/faults.hpp"
 #include "../support/helpers.hpp"
 #include "../support/start_methods.hpp"
 
@@ -25,40 +24,12 @@ namespace mp = multiprocessing;
 using support::ByFork;
 using support::ByForkServer;
 using support::BySpawn;
+using support::Fault;
+using support::happen;
+using support::kFaults;
 
 namespace {
 
-enum class Fault { Crash, Exit, Throw, Kill };
-constexpr std::array kFaults{Fault::Crash, Fault::Exit, Fault::Throw, Fault::Kill};
-constexpr int kExitCode = 7;
-
-void happen(Fault fault) {
-  switch (fault) {
-    case Fault::Crash:
-      __builtin_trap();
-    case Fault::Exit:
-      ::_exit(kExitCode);
-    case Fault::Throw:
-      throw std::runtime_error("thrown");
-    case Fault::Kill:
-      std::raise(SIGKILL);
-  }
-}
-
-/// What the fault's victim is seen to end with. `thrown`: where the exception goes.
-int expected(Fault fault, int thrown) {
-  switch (fault) {
-    case Fault::Crash:
-      return -SIGILL;
-    case Fault::Exit:
-      return kExitCode;
-    case Fault::Throw:
-      return thrown;
-    case Fault::Kill:
-      break;
-  }
-  return -SIGKILL;
-}
 constexpr int kUncaught = 1;
 constexpr int kNowhereToGo = -SIGABRT;
 
@@ -134,7 +105,7 @@ TEMPLATE_TEST_CASE("a fault before it knows what it is for", "[faults]", ByFork,
       auto const outcome = outcome_of<TestType>([] {});
       mp::launch::ForkServer::of_this_process().stop();
       bool const is_copy = std::is_same_v<TestType, ByFork>;
-      return outcome == Outcome{is_copy, expected(fault, kNowhereToGo)} ? 0 : 1;
+      return outcome == Outcome{is_copy, support::exitcode_after(fault, kNowhereToGo)} ? 0 : 1;
     });
     INFO("fault " << static_cast<int>(fault));
     CHECK(parent.wait() == 0);
@@ -145,14 +116,15 @@ TEMPLATE_TEST_CASE("a fault while its arguments are read", "[faults]", BySpawn, 
   for (auto const fault : kFaults) {
     INFO("fault " << static_cast<int>(fault));
     CHECK(outcome_of<TestType>([](Trap const&) {}, Trap{fault}) ==
-          Outcome{false, expected(fault, kUncaught)});
+          Outcome{false, support::exitcode_after(fault, kUncaught)});
   }
 }
 
 TEMPLATE_TEST_CASE("a fault in user code", "[faults]", ByFork, BySpawn, ByForkServer) {
   for (auto const fault : kFaults) {
     INFO("fault " << static_cast<int>(fault));
-    CHECK(outcome_of<TestType>(&happen, fault) == Outcome{true, expected(fault, kUncaught)});
+    CHECK(outcome_of<TestType>(&happen, fault) ==
+          Outcome{true, support::exitcode_after(fault, kUncaught)});
   }
 }
 
@@ -164,7 +136,8 @@ TEMPLATE_TEST_CASE("a fault at its exit", "[faults]", ByFork, BySpawn, ByForkSer
       std::atexit([] { happen(fault_at_exit); });
     };
     INFO("fault " << static_cast<int>(fault));
-    CHECK(outcome_of<TestType>(leave, fault) == Outcome{true, expected(fault, kNowhereToGo)});
+    CHECK(outcome_of<TestType>(leave, fault) ==
+          Outcome{true, support::exitcode_after(fault, kNowhereToGo)});
   }
 }
 

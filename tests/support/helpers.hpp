@@ -159,6 +159,11 @@ class RawChild {
     ::waitpid(std::exchange(pid_, -1), &status, 0);
     return status;
   }
+  /// The same, as Process::exitcode().
+  int exitcode() {
+    int const status = wait();
+    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+  }
 
  private:
   static pid_t flush_and_fork() {

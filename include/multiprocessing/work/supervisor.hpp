@@ -331,7 +331,8 @@ class Supervisor {
 
 /// What a nursery does that is not forked. `fds`: the segment, and what it tells that it is ready.
 inline int supervise(launch::Nursery& nursery, std::vector<os::Fd> fds) {
-  auto const segment = shm::Segment::attach(std::move(fds.at(0)));
+  // Never unmapped: at the end of the process the kernel looks for the life lock there.
+  auto const& segment = *new shm::Segment(shm::Segment::attach(std::move(fds.at(0))));
   auto const modules = os::ModuleTable::now();
   auto& board = *segment.at<Board>(Board::kPlace);
   auto const initializer =

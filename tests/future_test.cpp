@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/future.hpp>
+
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <multiprocessing/event.hpp>
+#include <multiprocessing/process_pool_executor.hpp>
+#include <multiprocessing/queue.hpp>
+
+#include "support/catch.hpp"
+#include "support/helpers.hpp"
+#include "support/tasks.hpp"
+
+namespace future_test {
+
+namespace mp = multiprocessing;
+using namespace std::chrono_literals;
+using support::kill_self;
+using support::square;
+
+namespace {
+
+int wait_for(mp::Event event, int result) {
+  event.wait();
+  return result;
+}
+int fail(int x) { throw std::out_of_range(std::to_string(x)); }
+
+/// An executor of one worker, which is busy until told.
+class Busy {
+ public:
+  Busy() : executor(1), first(executor.submit(&begin_and_wait, begun_, go)) { begun_.wait(); }
+  ~Busy() { go.set(); }
+
+ private:
+  static int begin_and_wait(mp::Event begun, mp::Event go) {
+    begun.set();
+    go.wait();
+    return 1;
+  }
+  mp::Event begun_;
+
+ public:
+  mp::Event go;
+  mp::ProcessPoolExecutor executor;
+  mp::Future<int> first;
+};
+
+}  // namespace
+
+TEST_CASE("a future is pending, running and done in turn", "[future]") {
+  Busy busy;
+  auto const next = busy.executor.submit(square, 4);
+  CHECK(busy.first.running());
+  CHECK_FALSE(busy.first.done());
+  CHECK_FALSE(next.running());
+  CHECK_FALSE(next.done());
+  CHECK_THROWS_AS(busy.first.result(0s), mp::TimeoutError);
+  CHECK_THROWS_AS(next.exception(1ms), mp::TimeoutError);
+  CHECK_FALSE(next.wait_for(1ms));
+  busy.go.set();
+  CHECK(next.result() == 16);
+  CHECK(next.result(1s) == 16);
+  CHECK(next.exception() == nullptr);
+  CHECK(busy.first.result() == 1);
+  CHECK_FALSE(busy.first.running());
+  CHECK(busy.first.done());
+  CHECK_FALSE(busy.first.cancelled());
+}
+
+TEST_CASE("what a call throws is the future's exception", "[future]") {
+  mp::ProcessPoolExecutor executor(1);
+  auto const failed = executor.submit(fail, 3);
+  CHECK_THROWS_AS(failed.result(), std::out_of_range);
+  CHECK_THROWS_AS(std::rethrow_exception(failed.exception()), std::out_of_range);
+  CHECK_THROWS_AS(std::rethrow_exception(failed.exception(1s)), std::out_of_range);
+  auto const dead = executor.submit(kill_self, 3);
+  CHECK_THROWS_AS(std::rethrow_exception(dead.exception()), mp::WorkerDied);
+  auto const late = executor.submit({.timeout = 5ms}, [] {
+    for (;;) ::pause();
+  });
+  CHECK_THROWS_AS(std::rethrow_exception(late.exception()), mp::TaskTimeout);
+  CHECK(executor.submit(square, 2).result() == 4);
+}
+
+TEST_CASE("only what is pending is cancelled, unless the running are meant, too", "[future]") {
+  Busy busy;
+  auto const next = busy.executor.submit(square, 4);
+  CHECK_FALSE(busy.first.cancel());
+  CHECK(next.cancel());
+  CHECK(next.cancel());
+  CHECK(next.cancelled());
+  CHECK(next.done());
+  CHECK_FALSE(next.running());
+  CHECK_THROWS_AS(next.result(), mp::CancelledError);
+  CHECK_THROWS_AS(next.exception(), mp::CancelledError);
+  CHECK(busy.first.cancel(mp::cancel_running));
+  CHECK_THROWS_AS(busy.first.result(), mp::CancelledError);
+  auto const last = busy.executor.submit(square, 5);
+  CHECK(last.result() == 25);
+  CHECK_FALSE(last.cancel());
+}
+
+TEST_CASE("callbacks are called once, in their order, whatever the end", "[future]") {
+  Busy busy;
+  mp::Queue<int> order;
+  auto const done = busy.executor.submit(square, 4);
+  auto const failed = busy.executor.submit(fail, 4);
+  auto const given_up = busy.executor.submit(square, 4);
+  done.add_done_callback([&](mp::Future<int> const& future) { order.put(future.result()); });
+  done.add_done_callback([&](mp::Future<int> const&) { throw std::runtime_error("mine"); });
+  done.add_done_callback([&](mp::Future<int> const&) { order.put(17); });
+  failed.add_done_callback(
+      [&](mp::Future<int> const& future) { order.put(future.exception() != nullptr ? 18 : 0); });
+  given_up.add_done_callback(
+      [&](mp::Future<int> const& future) { order.put(future.cancelled() ? 19 : 0); });
+  given_up.cancel();
+  CHECK(order.get() == 19);
+  busy.go.set();
+  CHECK(order.get() == 16);
+  CHECK(order.get() == 17);
+  CHECK(order.get() == 18);
+  given_up.add_done_callback([&](mp::Future<int> const&) { order.put(20); });  // at once
+  CHECK(order.get_nowait() == 20);
+  given_up.add_done_callback([](mp::Future<int> const&) { throw 1; });
+}
+
+TEST_CASE("wait sorts futures by whether they are done, each once", "[future]") {
+  Busy busy;
+  mp::ProcessPoolExecutor other(1);
+  auto const done = other.submit(square, 2);
+  done.result();
+  std::vector const futures{busy.first, done, busy.first, done};
+  auto const [finished, pending] = mp::wait(futures, mp::FIRST_COMPLETED);
+  CHECK(finished == std::vector{done});
+  CHECK(pending == std::vector{busy.first});
+  auto const late = mp::wait(futures, 1ms);
+  CHECK(late.done == std::vector{done});
+  CHECK(late.not_done == std::vector{busy.first});
+  busy.go.set();
+  auto const all = mp::wait(futures);
+  CHECK(all.done.size() == 2);
+  CHECK(all.not_done.empty());
+  CHECK(mp::wait(std::vector<mp::Future<int>>()).done.empty());
+}
+
+TEST_CASE("wait ends with the first that is done, or fails", "[future]") {
+  mp::ProcessPoolExecutor executor(2);
+  mp::Event go;
+  mp::Event other;
+  std::vector const futures{executor.submit(wait_for, go, 1), executor.submit(wait_for, other, 2)};
+  other.set();
+  CHECK(mp::wait(futures, mp::FIRST_COMPLETED).done == std::vector{futures[1]});
+  CHECK(mp::wait(futures, 1ms, mp::FIRST_EXCEPTION).done == std::vector{futures[1]});
+  auto const failed = executor.submit(fail, 1);
+  auto const sorted = mp::wait(std::vector{futures[0], failed}, mp::FIRST_EXCEPTION);
+  CHECK(sorted.done == std::vector{failed});
+  go.set();
+  CHECK(mp::wait(futures, mp::FIRST_EXCEPTION).done.size() == 2);
+}
+
+TEST_CASE("a future that is cancelled is done, also for who waits", "[future]") {
+  Busy busy;
+  auto const next = busy.executor.submit(square, 4);
+  next.cancel();
+  CHECK(mp::wait(std::vector{next}).done.size() == 1);
+  CHECK(mp::wait(std::vector{busy.first, next}, mp::FIRST_COMPLETED).done == std::vector{next});
+}
+
+TEST_CASE("futures come as they are done, each once", "[future]") {
+  mp::ProcessPoolExecutor executor(2);
+  std::vector<mp::Future<int>> futures;
+  for (int i = 0; i < 100; ++i) futures.push_back(executor.submit(square, i));
+  futures.push_back(futures.front());
+  std::multiset<int> results;
+  for (auto& future : mp::as_completed(futures)) results.insert(future.result());
+  CHECK(results.size() == 100);
+  CHECK(std::set<int>(results.begin(), results.end()).size() == 100);
+
+  mp::Event go;
+  std::vector const two{executor.submit(wait_for, go, 1), executor.submit(square, 3)};
+  auto completed = mp::as_completed(two);
+  CHECK(completed.next() == two[1]);
+  go.set();
+  CHECK(completed.next() == two[0]);
+  CHECK(completed.next() == std::nullopt);
+}
+
+TEST_CASE("as_completed tells how many were not done in time", "[future]") {
+  Busy busy;
+  mp::ProcessPoolExecutor other(1);
+  auto const done = other.submit(square, 2);
+  done.result();
+  auto completed =
+      mp::as_completed(std::vector{busy.first, done, busy.executor.submit(square, 1)}, 1ms);
+  CHECK(completed.next() == done);
+  CHECK(support::message_of<mp::TimeoutError>([&] { completed.next(); }) ==
+        "as_completed: 2 (of 3) futures unfinished");
+}
+
+TEST_CASE("futures of several executors are waited for together", "[future]") {
+  mp::ProcessPoolExecutor one(1);
+  mp::ProcessPoolExecutor other(1);
+  mp::Event go;
+  mp::Event second;
+  std::vector const futures{one.submit(wait_for, go, 1), other.submit(wait_for, second, 2)};
+  CHECK(mp::wait(futures, 1ms, mp::FIRST_COMPLETED).done.empty());
+  auto completed = mp::as_completed(futures);
+  second.set();
+  CHECK(completed.next() == futures[1]);
+  go.set();
+  CHECK(completed.next() == futures[0]);
+}
+
+}  // namespace future_test
