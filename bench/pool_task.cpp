@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSL-1.0
+// Single calls on a pool, beside threads.
+//
+//   pool/pipelined/N     N times apply_async, then N times get
+//   tbb/pipelined/N      N times task_group::run, then wait
+//   threads/pipelined/N  N times into a queue with a condition variable, from which threads take
+//   async/pipelined/N    N times std::async
+//   X/round_trip         one call, and its result; the next one begins when that is there
+//   X/parked             the same after 2 ms of sleep
+//   futex/parked         two processes that wake each other by a futex, after the same
+//   pool/bytes/N         one call with N bytes, which it returns
+//
+// The function returns its argument and one. items_per_second is calls.
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <csignal>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <future>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <benchmark/benchmark.h>
+#include <multiprocessing/pool.hpp>
+#ifdef BENCH_WITH_TBB
+#include <tbb/global_control.h>
+#include <tbb/task_group.h>
+#endif
+
+namespace {
+
+namespace mp = multiprocessing;
+
+constexpr auto kNap = std::chrono::milliseconds(2);
+
+int next(int x) { return x + 1; }
+int workers() { return mp::os::usable_processors(); }
+
+/// Each has call(x), which waits, and pipelined(n).
+struct OnPool {
+  mp::Pool pool{workers()};
+
+  int call(int x) { return pool.apply(next, x); }
+  long pipelined(int n) {
+    std::vector<mp::AsyncResult<int>> results;
+    results.reserve(static_cast<std::size_t>(n));
+    for (int i = 0; i < n; ++i) results.push_back(pool.apply_async(next, i));
+    long sum = 0;
+    for (auto const& result : results) sum += result.get();
+    return sum;
+  }
+};
+
+#ifdef BENCH_WITH_TBB
+struct OnTbb {
+  tbb::global_control limit{tbb::global_control::max_allowed_parallelism,
+                            static_cast<std::size_t>(workers()) + 1};  // the caller is one
+
+  int call(int x) {
+    tbb::task_group group;
+    int result = 0;
+    group.run([&] { result = next(x); });
+    group.wait();
+    return result;
+  }
+  long pipelined(int n) {
+    tbb::task_group group;
+    std::vector<int> results(static_cast<std::size_t>(n));
+    for (int i = 0; i < n; ++i) {
+      group.run([&results, i] { results[static_cast<std::size_t>(i)] = next(i); });
+    }
+    group.wait();
+    long sum = 0;
+    for (int const result : results) sum += result;
+    return sum;
+  }
+};
+#endif
+
+class OnThreads {
+ public:
+  OnThreads() {
+    for (int i = 0; i < workers(); ++i) threads_.emplace_back([this] { serve(); });
+  }
+  ~OnThreads() {
+    {
+      std::lock_guard const guard(mutex_);
+      stop_ = true;
+    }
+    told_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+
+  int call(int x) { return submit(x).get(); }
+  long pipelined(int n) {
+    std::vector<std::future<int>> results;
+    results.reserve(static_cast<std::size_t>(n));
+    for (int i = 0; i < n; ++i) results.push_back(submit(i));
+    long sum = 0;
+    for (auto& result : results) sum += result.get();
+    return sum;
+  }
+
+ private:
+  std::future<int> submit(int x) {
+    std::packaged_task<int()> task([x] { return next(x); });
+    auto result = task.get_future();
+    {
+      std::lock_guard const guard(mutex_);
+      tasks_.push_back(std::move(task));
+    }
+    told_.notify_one();
+    return result;
+  }
+  void serve() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      told_.wait(lock, [this] { return stop_ || !tasks_.empty(); });
+      if (tasks_.empty()) return;
+      auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+      lock.lock();
+    }
+  }
+
+  std::mutex mutex_;
+  std::condition_variable told_;
+  std::deque<std::packaged_task<int()>> tasks_;
+  bool stop_ = false;
+  std::vector<std::thread> threads_;
+};
+
+struct OnAsync {
+  int call(int x) { return std::async(std::launch::async, next, x).get(); }
+  long pipelined(int n) {
+    std::vector<std::future<int>> results;
+    for (int i = 0; i < n; ++i) results.push_back(std::async(std::launch::async, next, i));
+    long sum = 0;
+    for (auto& result : results) sum += result.get();
+    return sum;
+  }
+};
+
+template <class On>
+void pipelined(benchmark::State& state) {
+  On on;
+  auto const n = static_cast<int>(state.range(0));
+  for (auto _ : state) benchmark::DoNotOptimize(on.pipelined(n));
+  state.SetItemsProcessed(state.iterations() * n);
+}
+
+template <class On>
+void round_trip(benchmark::State& state) {
+  On on;
+  int x = 0;
+  for (auto _ : state) x = on.call(x);
+  benchmark::DoNotOptimize(x);
+  state.SetItemsProcessed(state.iterations());
+}
+
+/// Without the nap.
+template <class Call>
+void time_after_nap(benchmark::State& state, Call const& call) {
+  for (auto _ : state) {
+    std::this_thread::sleep_for(kNap);
+    auto const begin = std::chrono::steady_clock::now();
+    call();
+    state.SetIterationTime(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+  }
+}
+template <class On>
+void parked(benchmark::State& state) {
+  On on;
+  int x = 0;
+  time_after_nap(state, [&] { x = on.call(x); });
+  benchmark::DoNotOptimize(x);
+}
+
+/// Two words: what is asked, what is answered.
+class OnFutex {
+ public:
+  OnFutex()
+      : words_(static_cast<std::atomic<std::uint32_t>*>(
+            ::mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0))),
+        child_(::fork()) {
+    if (child_ != 0) return;
+    for (std::uint32_t seen = 0;; ++seen) {
+      wait(words_[0], seen);
+      tell(words_[16]);
+    }
+  }
+  ~OnFutex() {
+    ::kill(child_, SIGKILL);
+    ::waitpid(child_, nullptr, 0);
+    ::munmap(words_, 4096);
+  }
+  void call() {
+    auto const seen = words_[16].load();
+    tell(words_[0]);
+    wait(words_[16], seen);
+  }
+
+ private:
+  static void wait(std::atomic<std::uint32_t>& word, std::uint32_t seen) {
+    while (word.load() == seen) {
+      ::syscall(SYS_futex, &word, FUTEX_WAIT, seen, nullptr, nullptr, 0);
+    }
+  }
+  static void tell(std::atomic<std::uint32_t>& word) {
+    word.fetch_add(1);
+    ::syscall(SYS_futex, &word, FUTEX_WAKE, 1, nullptr, nullptr, 0);
+  }
+
+  std::atomic<std::uint32_t>* words_;
+  pid_t child_;
+};
+void parked_futex(benchmark::State& state) {
+  OnFutex futex;
+  time_after_nap(state, [&] { futex.call(); });
+}
+
+void bytes(benchmark::State& state) {
+  mp::Pool pool(workers());
+  std::string const text(static_cast<std::size_t>(state.range(0)), 'x');
+  auto const echo = [](std::string const& s) { return s; };
+  for (auto _ : state) benchmark::DoNotOptimize(pool.apply(echo, text));
+  state.SetBytesProcessed(state.iterations() * state.range(0) * 2);
+}
+
+template <class On>
+void register_on(std::string const& name, int most) {
+  benchmark::RegisterBenchmark((name + "/pipelined").c_str(), &pipelined<On>)
+      ->Arg(1000)
+      ->Arg(most)
+      ->UseRealTime();
+  benchmark::RegisterBenchmark((name + "/round_trip").c_str(), &round_trip<On>)->UseRealTime();
+  benchmark::RegisterBenchmark((name + "/parked").c_str(), &parked<On>)->UseManualTime();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  register_on<OnPool>("pool", 100'000);
+#ifdef BENCH_WITH_TBB
+  register_on<OnTbb>("tbb", 100'000);
+#endif
+  register_on<OnThreads>("threads", 100'000);
+  register_on<OnAsync>("async", 1000);
+  benchmark::RegisterBenchmark("futex/parked", &parked_futex)->UseManualTime();
+  benchmark::RegisterBenchmark("pool/bytes", &bytes)
+      ->RangeMultiplier(64)
+      ->Range(8, 64 << 20)
+      ->UseRealTime();
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+}
