@@ -107,12 +107,7 @@ class Pool {
   /// no more processes (those that did start are gone then); by other methods than fork also as
   /// Process::start().
   explicit Pool(int processes) : Pool(PoolOptions{.processes = processes}) {}
-  explicit Pool(PoolOptions const& options)
-      : start_method_(options.start_method ? *options.start_method
-                                           : launch::DefaultMethod::instance().get()),
-        crew_(std::make_shared<work::Crew>(work::Crew::Options{
-            count(options), start_method_, options.sigint, options.initializer, task_limit(options),
-            options.max_memory_per_task.value_or(UINT64_MAX)})) {}
+  explicit Pool(PoolOptions const& options) : Pool(crew_options(options)) {}
 
   Pool(Pool&&) noexcept = default;
   Pool& operator=(Pool&& other) noexcept {
@@ -313,20 +308,29 @@ class Pool {
     return lazy_range_detail::make(crew, call, how, callable, std::forward<Items>(items));
   }
 
-  static std::uint64_t task_limit(PoolOptions const& options) {
-    if (!options.max_tasks_per_child) return UINT64_MAX;
-    return static_cast<std::uint64_t>(
-        work::at_least("Pool", "max_tasks_per_child", *options.max_tasks_per_child, 1));
-  }
+  explicit Pool(work::Crew::Options const& options)
+      : start_method_(options.method), crew_(std::make_shared<work::Crew>(options)) {}
 
-  static int count(PoolOptions const& options) {
+  // Not inlined: GCC 12 takes members of the options for uninitialized then.
+  [[gnu::noinline]] static work::Crew::Options crew_options(PoolOptions const& options) {
     int const processes = options.processes.value_or(os::usable_processors());
     if (processes < 1 || processes > static_cast<int>(work::Board::kMaxWorkers)) {
       throw std::invalid_argument("Pool: processes must be 1 to " +
                                   std::to_string(work::Board::kMaxWorkers) + ", not " +
                                   std::to_string(processes));
     }
-    return processes;
+    work::Crew::Options crew{.workers = processes,
+                             .method = options.start_method
+                                           ? *options.start_method
+                                           : launch::DefaultMethod::instance().get(),
+                             .sigint = options.sigint,
+                             .initializer = options.initializer};
+    if (options.max_tasks_per_child) {
+      crew.max_tasks_per_child = static_cast<std::uint64_t>(
+          work::at_least("Pool", "max_tasks_per_child", *options.max_tasks_per_child, 1));
+    }
+    if (options.max_memory_per_task) crew.max_memory_per_task = *options.max_memory_per_task;
+    return crew;
   }
 
   std::shared_ptr<work::Crew> const& shared_crew(char const* call) const {

@@ -162,7 +162,8 @@ class ProcessPoolExecutor {
   }
 
  private:
-  static work::Crew::Options crew_options(ExecutorOptions const& options) {
+  // Not inlined: GCC 12 takes members of the options for uninitialized then.
+  [[gnu::noinline]] static work::Crew::Options crew_options(ExecutorOptions const& options) {
     constexpr auto kCall = "ProcessPoolExecutor";
     auto const workers = options.max_workers.value_or(os::usable_processors());
     if (workers > static_cast<int>(work::Board::kMaxWorkers)) {
