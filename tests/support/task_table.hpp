@@ -46,7 +46,7 @@ class TaskTable {
   explicit TaskTable(std::uint64_t capacity = 8)
       : segment_("test", kRoom + size(capacity), kRoom + size(capacity)),
         board_(make_board()),
-        book_(segment_, board_->tasks, {kRoom, size(capacity)}) {}
+        book_(segment_, *board_, {kRoom, size(capacity)}) {}
 
   shm::Segment const& segment() const noexcept { return segment_; }
   work::Board& board() noexcept { return *board_; }

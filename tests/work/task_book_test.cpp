@@ -165,4 +165,56 @@ TEST_CASE("a full ring has room again where its next tasks were given up", "[tas
   CHECK(table.claim(0) == ids[2]);
 }
 
+TEST_CASE("the entry of a task that was taken from a worker stays until that has been replaced",
+          "[task_book]") {
+  // Until it is killed, it may write a result there.
+  for (auto const phase : {Phase::Dropped, Phase::Late}) {
+    TaskTable table;
+    auto const before = used_blocks();
+    auto const taken = table.publish(std::string(kTooLong, 'x'));
+    REQUIRE(table.claim(3) == taken);
+    REQUIRE(table.settle(taken, 3, phase));
+    table.book().release(taken);
+    CHECK(used_blocks() == before + 1);  // it may still read
+    CHECK(table.publish().index != taken.index);
+    table.page(3) = 0;
+    CHECK(table.publish().index == taken.index);
+    CHECK(used_blocks() == before);
+  }
+}
+
+TEST_CASE("a task that was given up before any worker had it is over at once", "[task_book]") {
+  TaskTable table;
+  auto const id = table.publish();
+  table.tasks().settle(table.entry(id), {id.generation, 0, Phase::Free}, Phase::Dropped);
+  table.book().release(id);
+  CHECK(table.publish().index == id.index);
+}
+
+TEST_CASE("a result that a worker has named, and lost when it was killed, is nobody else's",
+          "[task_book]") {
+  TaskTable table;
+  auto const before = used_blocks();
+  auto const id = table.publish();
+  REQUIRE(table.claim(0) == id);
+  auto& arena = mp::shm::Heap::instance().arena();
+  mp::shm::Number block = 0;
+  {
+    mp::shm::Lease const lost(100);
+    block = lost.block();
+    table.entry(id).result_id = lost.id();
+  }
+  {
+    mp::shm::Lease const another(100);  // in the same block
+    REQUIRE(another.block() == block);
+    arena.give(block, table.tasks().anchor);
+  }
+  table.settle(id, 0, Phase::Dropped);
+  table.page(0) = 0;
+  table.book().release(id);
+  CHECK(used_blocks() == before + 1);
+  arena.disown(block);
+  CHECK(used_blocks() == before);
+}
+
 }  // namespace task_book_test
