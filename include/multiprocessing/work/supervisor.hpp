@@ -195,8 +195,9 @@ class Supervisor {
       forget_result(board_.tasks, task);
       ++task.deaths;
       if (task.deaths <= task.retries && board_.phase.load() != Board::Phase::Terminating) {
-        task.word = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
-        run_once_more(id);
+        auto expected = claimed.pack();  // unless the owner gives it up just now
+        auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
+        if (task.word.compare_exchange_strong(expected, free)) run_once_more(id);
         return;
       }
       TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status)};
