@@ -65,7 +65,7 @@ class Crew {
         board_(make_board(segment_)),
         words_(segment_, part(kWordsBegin, kTasksBegin), segment_.size()),
         payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
-        tasks_(segment_, board_->tasks, part(kTasksBegin, kPayloadBegin)),
+        tasks_(segment_, *board_, part(kTasksBegin, kPayloadBegin)),
         callbacks_(board_->tasks, board_->nursery_life) {
     board_->sigint = launch::as_parent_allows(options.sigint);
     board_->max_tasks_per_child = options.max_tasks_per_child;

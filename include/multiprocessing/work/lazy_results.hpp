@@ -66,15 +66,15 @@ class LazyResults {
   std::optional<Value> next(base::Deadline deadline) {
     deadline = earlier(deadline, options_.deadline);
     while (values_.empty()) {
-      if (under_way_.empty()) fill();
+      if (under_way_.empty()) refill();
       if (under_way_.empty()) {
-        if (auto const error = std::exchange(view_error_, nullptr)) std::rethrow_exception(error);
+        if (auto const error = std::exchange(error_, nullptr)) std::rethrow_exception(error);
         return std::nullopt;
       }
       auto const done = options_.in_order ? await_first(deadline) : await_any(deadline);
       auto const chunk = std::move(under_way_[done]);
       under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(done));
-      fill();
+      refill();
       take(chunk);
     }
     Value value = std::move(values_.front());
@@ -100,7 +100,7 @@ class LazyResults {
         is_exhausted_ = items.size() < options_.chunk_size;
       } catch (...) {  // is told at its place
         is_exhausted_ = true;
-        view_error_ = std::current_exception();
+        error_ = std::current_exception();
       }
       if (items.empty()) return;
       auto group = std::make_shared<TaskGroup>(crew_, call_);
@@ -108,6 +108,16 @@ class LazyResults {
       work::submit<ItemsCode<F, Item>>(*group, options_.submit, f_, items);
       submitted_ += items.size();
       under_way_.push_back({std::move(group), items.size()});
+    }
+  }
+
+  /// The same; when there is no more to be had, that is told behind what is under way.
+  void refill() noexcept {
+    try {
+      fill();
+    } catch (...) {
+      is_exhausted_ = true;
+      error_ = std::current_exception();
     }
   }
 
@@ -151,7 +161,7 @@ class LazyResults {
   View view_;
   std::ranges::iterator_t<View> next_item_;
   bool is_exhausted_ = false;
-  std::exception_ptr view_error_;
+  std::exception_ptr error_;  // what comes behind the results
   std::uint64_t submitted_ = 0;  // items
   std::deque<Chunk> under_way_;
   std::deque<Value> values_;

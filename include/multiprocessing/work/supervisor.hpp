@@ -16,12 +16,12 @@
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/os/poll.hpp>
-#include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/task_board.hpp>
+#include <multiprocessing/work/task_context.hpp>
 #include <multiprocessing/work/worker.hpp>
 
 namespace multiprocessing::work {
@@ -192,11 +192,12 @@ class Supervisor {
     auto const number = static_cast<WorkerNumber>(dead.number);
     ChunkWord const claimed{id.generation, number, ChunkWord::Phase::Claimed};
     if (task.word.load() == claimed.pack()) {
-      forget_result(task);
+      forget_result(board_.tasks, task);
       ++task.deaths;
       if (task.deaths <= task.retries && board_.phase.load() != Board::Phase::Terminating) {
-        task.word = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
-        run_once_more(id);
+        auto expected = claimed.pack();  // unless the owner gives it up just now
+        auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
+        if (task.word.compare_exchange_strong(expected, free)) run_once_more(id);
         return;
       }
       TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status)};
@@ -205,16 +206,6 @@ class Supervisor {
     } else if (task.read().generation == id.generation) {
       board_.tasks.tell(task);  // it may have been killed before it did that
     }
-  }
-
-  /// What a worker had written before it could say so.
-  void forget_result(TaskEntry& task) {
-    auto const result = task.result_id.exchange(0);
-    auto& arena = shm::Heap::instance().arena();
-    auto const block = shm::Arena::block_of(result);
-    if (result == 0 || !arena.exists(result) || arena.owner_of(block) != board_.tasks.anchor)
-      return;
-    arena.disown(block);
   }
 
   void run_once_more(TaskId id) {

@@ -14,8 +14,10 @@
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/wire/parcel.hpp>
+#include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/code_table.hpp>
 #include <multiprocessing/work/task_board.hpp>
+#include <multiprocessing/work/task_context.hpp>
 
 namespace multiprocessing::work {
 
@@ -43,8 +45,9 @@ struct TaskDraft {
 class TaskBook {
  public:
   /// `room`: for all that tasks need of the segment. Throws: std::bad_alloc.
-  TaskBook(shm::Segment const& segment, TaskBoard& board, shm::Range room)
-      : segment_(segment), board_(board), codes_(segment, board.codes) {
+  TaskBook(shm::Segment const& segment, Board& pool, shm::Range room)
+      : segment_(segment), pool_(pool), board_(pool.tasks), codes_(segment, board_.codes) {
+    auto& board = board_;
     board.anchor = anchor_.id();
     auto next = room.offset;
     auto const take = [&](std::uint64_t size) { return std::exchange(next, next + size); };
@@ -98,7 +101,7 @@ class TaskBook {
 
   /// Nobody asks for the task any more: it is forgotten, when it is settled at last.
   void release(TaskId id) noexcept {
-    if (board_.entry(segment_, id.index).read().settled()) {
+    if (is_over(id.index)) {
       free(id.index);
     } else {
       try {
@@ -137,12 +140,23 @@ class TaskBook {
     return made_++;
   }
 
+  /// Whether it is settled, and nobody looks at it any more. One that was taken from its worker is
+  /// read and written by that until it has been killed, and by the nursery until it has another.
+  bool is_over(std::uint32_t index) const noexcept {
+    auto const word = board_.entry(segment_, index).read();
+    if (!word.settled()) return false;
+    if (word.phase != ChunkWord::Phase::Dropped && word.phase != ChunkWord::Phase::Late) {
+      return true;
+    }
+    TaskId const id{word.generation, index};
+    return pool_.pages[word.worker].task.load() != id.pack();
+  }
+
   void free(std::uint32_t index) noexcept {
     auto& task = board_.entry(segment_, index);
     try {
       if (task.input_block != TaskEntry::kNoBlock) arena().disown(task.input_block);
-      auto const result = task.result_id.load();
-      if (result != 0) arena().disown(shm::Arena::block_of(result));
+      forget_result(board_, task);
     } catch (std::exception const&) {  // they go with the anchor
     }
     free_.push_back(index);
@@ -153,7 +167,7 @@ class TaskBook {
     for (; count != 0 && !abandoned_.empty(); --count) {
       auto const index = abandoned_.front();
       abandoned_.pop_front();
-      if (board_.entry(segment_, index).read().settled()) {
+      if (is_over(index)) {
         free(index);
       } else {
         abandoned_.push_back(index);
@@ -162,6 +176,7 @@ class TaskBook {
   }
 
   shm::Segment const& segment_;
+  Board& pool_;
   TaskBoard& board_;
   shm::Lease const anchor_{sizeof(std::uint64_t)};  // what blocks of tasks belong to
   CodeWriter codes_;

@@ -35,6 +35,16 @@ inline wire::Parcel parcel_in_block(std::uint32_t block) {
   return wire::Parcel(std::move(leases));
 }
 
+/// Gives up what a worker has kept, if it came so far: one that was killed may have named a block
+/// that is gone. Throws: std::system_error.
+inline void forget_result(TaskBoard const& board, TaskEntry& task) {
+  auto const result = task.result_id.exchange(0);
+  auto& arena = shm::Heap::instance().arena();
+  auto const block = shm::Arena::block_of(result);
+  if (result == 0 || !arena.exists(result) || arena.owner_of(block) != board.anchor) return;
+  arena.disown(block);
+}
+
 struct TaskContext {
   os::ModuleTable const& modules;
   os::ForkDetector const& fork_detector;

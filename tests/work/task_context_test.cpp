@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/task_context.hpp>
+
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include <multiprocessing/value.hpp>
+#include <multiprocessing/wire/archive.hpp>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+#include "../support/task_table.hpp"
+
+namespace task_context_test {
+
+namespace mp = multiprocessing;
+namespace wire = multiprocessing::wire;
+using namespace multiprocessing::work;
+using support::bytes_of;
+using support::TaskTable;
+using support::text_of;
+using support::used_blocks;
+
+namespace {
+
+/// A task that has been claimed, as its code sees it.
+struct Claimed {
+  TaskTable table;
+  mp::os::ModuleTable modules = mp::os::ModuleTable::now();
+  mp::os::ForkDetector fork_detector;
+  CodeReader codes{table.segment(), table.tasks().codes, modules};
+  TaskId id;
+
+  explicit Claimed(std::string_view input, std::uint16_t retries = 0,
+                   wire::Parcel const& parcel = {}) {
+    auto draft = TaskDraft::of(0, bytes_of(input), parcel);
+    draft.retries = retries;
+    id = table.book().publish(draft);
+    table.claim(0);
+  }
+  TaskEntry& task() { return table.entry(id); }
+  TaskContext context() { return {modules, fork_detector, codes, table.tasks(), task()}; }
+  std::string_view result() { return text_of(table.result(id)); }
+};
+
+std::string text(std::size_t size, char letter) { return std::string(size, letter); }
+
+}  // namespace
+
+TEST_CASE("an input is read where it lies, in the entry or in a block", "[task_context]") {
+  for (std::size_t const size : {std::size_t{0}, std::size_t{1}, TaskEntry::kRoom,
+                                 TaskEntry::kRoom + 1, std::size_t{100'000}}) {
+    Claimed claimed(text(size, 'i'));
+    CHECK(text_of(claimed.context().input()) == text(size, 'i'));
+    CHECK((claimed.task().input_block == TaskEntry::kNoBlock) == (size <= TaskEntry::kRoom));
+    CHECK(claimed.context().parcel().empty());
+  }
+}
+
+TEST_CASE("a result is kept in the entry or in a block that belongs to the board",
+          "[task_context]") {
+  for (std::size_t const size : {std::size_t{0}, std::size_t{1}, TaskEntry::kRoom,
+                                 TaskEntry::kRoom + 1, std::size_t{100'000}}) {
+    Claimed claimed("input");
+    auto const before = used_blocks();
+    claimed.context().keep(bytes_of(text(size, 'r')), {});
+    bool const in_block = size > TaskEntry::kRoom;
+    CHECK(claimed.result() == text(size, 'r'));
+    CHECK(used_blocks() == before + (in_block ? 1 : 0));
+    CHECK((claimed.task().result_id != 0) == in_block);
+    if (in_block) {
+      auto const block = mp::shm::Arena::block_of(claimed.task().result_id);
+      auto const& arena = mp::shm::Heap::instance().arena();
+      CHECK(arena.owner_of(block) == claimed.table.tasks().anchor);
+    }
+  }
+}
+
+TEST_CASE("a result leaves the input to a later try, where there may be one", "[task_context]") {
+  auto const input = text(40, 'i');
+  auto const result = text(20, 'r');
+  {
+    Claimed only_try(input);
+    only_try.context().keep(bytes_of(result), {});
+    CHECK(only_try.task().result_id == 0);
+  }
+  Claimed claimed(input, 1);
+  claimed.context().keep(bytes_of(result), {});
+  CHECK(claimed.task().result_id != 0);  // both do not fit
+  CHECK(claimed.result() == result);
+  CHECK(text_of(claimed.context().input()) == input);
+
+  Claimed short_one(input, 1);
+  short_one.context().keep(bytes_of(text(16, 'r')), {});
+  CHECK(short_one.task().result_id == 0);
+  CHECK(short_one.result() == text(16, 'r'));
+  CHECK(text_of(short_one.context().input()) == input);
+
+  Claimed last_try(input, 1);
+  last_try.task().deaths = 1;
+  last_try.context().keep(bytes_of(result), {});
+  CHECK(last_try.task().result_id == 0);
+}
+
+TEST_CASE("shared objects come along with inputs and results", "[task_context]") {
+  auto const before = used_blocks();
+  {
+    wire::Bytes message;
+    wire::Parcel parcel;
+    {
+      mp::RawValue<int> const value(5);
+      wire::encode(message, value, parcel);
+    }
+    Claimed claimed(text_of(message), 0, parcel);
+    auto const context = claimed.context();
+    auto input = context.input();
+    auto const value = wire::decode<mp::RawValue<int>>(input, context.parcel());
+    CHECK(value.value() == 5);
+    value = 6;
+
+    wire::Bytes answer;
+    wire::Parcel along;
+    wire::encode(answer, value, along);
+    context.keep(answer, along);
+    REQUIRE(claimed.task().result_id != 0);
+    auto const block = mp::shm::Arena::block_of(claimed.task().result_id);
+    auto bytes = claimed.table.result(claimed.id);
+    CHECK(wire::decode<mp::RawValue<int>>(bytes, parcel_in_block(block)).value() == 6);
+  }
+  CHECK(used_blocks() == before);
+}
+
+TEST_CASE("a copy of the worker that a task has forked ends where the task returns",
+          "[task_context]") {
+  Claimed claimed("input");
+  auto const context = claimed.context();
+  context.end_if_forked();  // the worker itself goes on
+  support::RawChild child([&] {
+    context.end_if_forked();
+    return 3;
+  });
+  CHECK(child.wait() == 0);
+}
+
+}  // namespace task_context_test
