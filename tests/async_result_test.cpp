@@ -42,6 +42,19 @@ int wait_for(mp::Event event) {
   event.wait();
   return 1;
 }
+struct Unwritable {
+  int number = 0;
+  template <class Archive>
+  void save(Archive& archive) const {
+    if (number == 12) throw mp::PicklingError("item 12");
+    archive(number);
+  }
+  template <class Archive>
+  void load(Archive& archive) {
+    archive(number);
+  }
+};
+
 int fail(int x) { throw std::out_of_range("no " + std::to_string(x)); }
 
 }  // namespace
@@ -116,6 +129,7 @@ TEST_CASE("results of a map come together, in order", "[async_result]") {
   CHECK(pool.map_async(square, std::list{3, 4}).get() == std::vector{9, 16});
   CHECK(pool.map_async(square, std::vector<int>()).get().empty());
   CHECK(pool.map_async(square, std::vector<int>()).ready());
+  CHECK_FALSE(pool.map_async(square, std::vector<int>()).cancel());  // it has returned
   auto const nothing = pool.map_async([](int) {}, numbers(10));
   nothing.get();
   CHECK(nothing.successful());
@@ -124,6 +138,22 @@ TEST_CASE("results of a map come together, in order", "[async_result]") {
   auto const sums = pool.starmap_async([](int a, double b) { return a + b; },
                                        std::vector<std::pair<int, double>>{{1, .5}, {2, 1}});
   CHECK(sums.get() == std::vector{1.5, 3.0});
+}
+
+TEST_CASE("of a map whose items can not all be written none runs", "[async_result]") {
+  mp::Pool pool(1);
+  mp::Queue<int> ran;
+  std::vector<std::pair<Unwritable, mp::Queue<int>>> items;
+  for (int i = 0; i < 20; ++i) items.push_back({{i}, ran});
+  auto const run = [](std::pair<Unwritable, mp::Queue<int>> item) { item.second.put(1); };
+  CHECK_THROWS_AS(pool.map_async({.chunksize = 1}, run, items), mp::PicklingError);
+  pool.apply([] {});
+  CHECK(ran.empty());
+  auto range = pool.imap(run, items);
+  for (int i = 0; i < 12; ++i) CHECK(range.next());
+  CHECK_THROWS_AS(range.next(), mp::PicklingError);
+  for (int i = 13; i < 20; ++i) CHECK(range.next());
+  CHECK_FALSE(range.next());
 }
 
 TEST_CASE("of several failures in a map the first in order is thrown", "[async_result]") {
@@ -299,6 +329,27 @@ TEST_CASE("a callback may use the pool", "[async_result]") {
   CHECK(second->get() == 81);
 }
 
+TEST_CASE("a callback may end the pool: all others are told before its end", "[async_result]") {
+  for (bool const terminates : {false, true}) {
+    std::atomic<int> told{0};
+    mp::Pool pool(1);
+    std::vector<mp::AsyncResult<int>> results;
+    for (int i = 0; i < 10; ++i) {
+      results.push_back(pool.apply_async({.callback =
+                                              [&, terminates, i](int) {
+                                                ++told;
+                                                if (i != 2) return;
+                                                pool.close();
+                                                terminates ? pool.terminate() : pool.join();
+                                              },
+                                          .error_callback = [&](std::exception_ptr) { ++told; }},
+                                         square, i));
+    }
+    for (auto const& result : results) result.wait();
+    CHECK(told == 10);
+  }
+}
+
 TEST_CASE("join waits for the callbacks", "[async_result]") {
   std::atomic<int> called{0};
   mp::Pool pool(2);
@@ -394,15 +445,22 @@ TEST_CASE("a result is of no use to a child, nor harmed by it", "[async_result]"
   auto result = pool.apply_async({.callback = [](int) {}}, square, 5);
   result.wait();
   mp::Process child([copy = result, &pool]() mutable {
+    int refusals = 0;
     try {
       pool.apply_async(square, 1);
     } catch (std::logic_error const&) {
-      mp::exit(copy.ready() ? 3 : 4);
+      ++refusals;
     }
+    try {
+      copy.get();
+    } catch (std::logic_error const&) {
+      ++refusals;
+    }
+    mp::exit(copy.cancel() ? 7 : refusals);
   });
   child.start();
   child.join();
-  CHECK(child.exitcode() == 3);
+  CHECK(child.exitcode() == 2);
   CHECK(result.get() == 25);
 }
 

@@ -155,6 +155,15 @@ TEST_CASE("a range that is dropped gives up what no worker has begun", "[lazy_ra
   CHECK(begun.qsize() == 0);
 }
 
+TEST_CASE("after close what was submitted is told, then that there is no more", "[lazy_range]") {
+  mp::Pool pool(1);
+  auto range = pool.imap({.buffersize = 5}, square, numbers(20));
+  pool.close();
+  for (int i = 0; i < 5; ++i) CHECK(range.next() == square(i));
+  CHECK_THROWS_AS(range.next(), std::invalid_argument);
+  CHECK(range.next() == std::nullopt);
+}
+
 TEST_CASE("after terminate nobody waits for the next result", "[lazy_range]") {
   mp::Pool pool(1);
   mp::Event never;

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -13,6 +14,7 @@
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -121,6 +123,18 @@ TEST_CASE("after shutdown nothing is taken, and what was is done", "[process_poo
   CHECK_THROWS_AS(executor.map(square, numbers(1)), mp::Error);
 }
 
+TEST_CASE("many threads may shut an executor down", "[process_pool_executor]") {
+  mp::ProcessPoolExecutor executor(1);
+  std::atomic<int> called{0};
+  for (int i = 0; i < 100; ++i) {
+    executor.submit(square, i).add_done_callback([&](mp::Future<int> const&) { ++called; });
+  }
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) threads.emplace_back([&] { executor.shutdown(); });
+  for (auto& thread : threads) thread.join();
+  CHECK(called == 100);
+}
+
 TEST_CASE("shutdown may cancel what no worker has begun, and need not wait",
           "[process_pool_executor]") {
   mp::ProcessPoolExecutor executor(1);
@@ -195,6 +209,15 @@ TEST_CASE("an initializer that fails breaks the executor, which says why",
   CHECK_THAT(why([] { mp::exit(3); }), ContainsSubstring("its initializer has exited with code 3"));
   CHECK_THAT(why([] { ::raise(SIGSEGV); }),
              ContainsSubstring("ends its process again and again") && ContainsSubstring("SIGSEGV"));
+}
+
+TEST_CASE("a copy that an initializer makes of its worker is none", "[process_pool_executor]") {
+  mp::ProcessPoolExecutor executor({.max_workers = 1, .initializer = [] {
+                                      if (::fork() < 0) std::abort();
+                                    }});
+  std::set<int> pids;
+  for (int i = 0; i < 50; ++i) pids.insert(executor.submit(worker_pid).result());
+  CHECK(pids.size() == 1);
 }
 
 TEST_CASE("a call of a child's is refused", "[process_pool_executor]") {

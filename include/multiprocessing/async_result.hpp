@@ -2,6 +2,7 @@
 // What a pool's calls return that do not wait.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <exception>
 #include <functional>
@@ -14,7 +15,6 @@
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/work/submit.hpp>
@@ -39,7 +39,7 @@ class ResultCallback {
   template <class R, class Value>
   ResultCallback(std::function<R(Value)> f)
       : type_(&typeid(std::remove_cvref_t<Value>)), call_([f = std::move(f)](void* value) {
-          f(static_cast<Value>(*static_cast<std::remove_cvref_t<Value>*>(value)));
+          f(static_cast<Value&&>(*static_cast<std::remove_cvref_t<Value>*>(value)));
         }) {}
   template <class R>
   ResultCallback(std::function<R()> f)
@@ -144,7 +144,6 @@ class AsyncResult {
     if (!callback && !error_callback) return;
     auto call = [group = group_, collect = collect_, callback = std::move(callback),
                  error_callback = std::move(error_callback)] {
-      base::ScopeGuard const called([&] { group->is_called_back() = true; });
       std::exception_ptr error;
       if constexpr (std::is_void_v<R>) {
         try {
@@ -164,7 +163,9 @@ class AsyncResult {
       }
       if (error_callback) error_callback(error);
     };
-    group_->crew().callbacks().add([group = group_] { return group->settled(); }, std::move(call));
+    group_->crew().callbacks().add(
+        [group = group_] { return group->settled(); }, std::move(call),
+        std::shared_ptr<std::atomic<bool>>(group_, &group_->is_called_back()));
     group_->expect_callback();
   }
 

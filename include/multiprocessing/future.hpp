@@ -15,6 +15,7 @@
 #include <ranges>
 #include <string>
 #include <type_traits>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -167,16 +168,10 @@ concept RangeOfFutures =
 /// Each once.
 template <class Futures>
 auto distinct(Futures& futures) {
-  std::vector<std::ranges::range_value_t<Futures>> all;
-  for (auto const& future : futures) all.push_back(future);
-  std::vector<work::TaskGroup const*> seen;
-  seen.reserve(all.size());
-  for (auto const& future : all) seen.push_back(future.group().get());
-  std::sort(seen.begin(), seen.end());
-  if (std::adjacent_find(seen.begin(), seen.end()) == seen.end()) return all;
   std::vector<std::ranges::range_value_t<Futures>> once;
-  for (auto const& future : all) {
-    if (std::find(once.begin(), once.end(), future) == once.end()) once.push_back(future);
+  std::unordered_set<work::TaskGroup const*> seen;
+  for (auto const& future : futures) {
+    if (seen.insert(future.group().get()).second) once.push_back(future);
   }
   return once;
 }
@@ -242,22 +237,19 @@ class [[nodiscard]] AsCompleted {
  public:
   /// REQUIRES: not called by users.
   AsCompleted(std::vector<Future<R>> const& futures, base::Deadline deadline)
-      : left_(futures.begin(), futures.end()), count_(left_.size()), deadline_(deadline) {}
+      : left_(futures), count_(left_.size()), deadline_(deadline) {}
 
   /// nullopt: that were all. Blocks: until one more is done. Throws: TimeoutError.
   std::optional<Future<R>> next() {
-    if (left_.empty()) return std::nullopt;
-    auto found = left_.end();
-    auto const is_found = [&] {
-      found = std::find_if(left_.begin(), left_.end(), [](auto const& f) { return f.done(); });
-      return found != left_.end();
-    };
-    if (!is_found() && !work::await_any(future_detail::groups_of(left_), is_found, deadline_)) {
+    if (done_.empty() && left_.empty()) return std::nullopt;
+    auto const is_found = [this] { return find_done(); };
+    if (done_.empty() && !is_found() &&
+        !work::await_any(future_detail::groups_of(left_), is_found, deadline_)) {
       throw TimeoutError("as_completed: " + std::to_string(left_.size()) + " (of " +
                          std::to_string(count_) + ") futures unfinished");
     }
-    Future<R> done = std::move(*found);
-    left_.erase(found);
+    Future<R> done = std::move(done_.front());
+    done_.pop_front();
     return done;
   }
 
@@ -289,7 +281,17 @@ class [[nodiscard]] AsCompleted {
   std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
  private:
-  std::deque<Future<R>> left_;
+  /// All of them at once: to look costs as much as there are.
+  bool find_done() {
+    auto const first_done = std::stable_partition(left_.begin(), left_.end(),
+                                                  [](auto const& each) { return !each.done(); });
+    std::move(first_done, left_.end(), std::back_inserter(done_));
+    left_.erase(first_done, left_.end());
+    return !done_.empty();
+  }
+
+  std::vector<Future<R>> left_;
+  std::deque<Future<R>> done_;
   std::size_t count_;
   base::Deadline deadline_;
 };

@@ -12,7 +12,6 @@
 #include <ranges>
 #include <stdexcept>
 #include <string>
-#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -150,7 +149,11 @@ class Pool {
   /// Python: multiprocessing.pool.Pool.apply
   template <class F, class... Args>
   auto apply(F&& f, Args&&... args) {
-    return submit("Pool.apply", {}, std::forward<F>(f), std::forward<Args>(args)...).get();
+    if constexpr (work::Task<std::decay_t<F>, std::decay_t<Args>...>) {
+      return submit("Pool.apply", {}, std::forward<F>(f), std::forward<Args>(args)...).get();
+    } else {
+      work::require_task<std::decay_t<F>, std::decay_t<Args>...>();
+    }
   }
 
   /// f(args...) in a worker, on copies: an AsyncResult of what f returns. Tasks begin in the order
@@ -189,7 +192,7 @@ class Pool {
   template <class F, std::ranges::input_range Items>
   auto starmap(MapOptions const& options, F const& f, Items&& items) {
     return work::map(crew("Pool.starmap"), "Pool.starmap", options.chunksize,
-                     multiprocessing::bind(Unpack{}, f), std::forward<Items>(items));
+                     multiprocessing::bind(work::Unpack{}, f), std::forward<Items>(items));
   }
   template <class F, std::ranges::input_range Items>
   auto starmap_async(F const& f, Items&& items) {
@@ -198,7 +201,7 @@ class Pool {
   template <class F, std::ranges::input_range Items>
   auto starmap_async(MapAsyncOptions options, F const& f, Items&& items) {
     return submit_items("Pool.starmap_async", std::move(options),
-                        multiprocessing::bind(Unpack{}, f), std::forward<Items>(items));
+                        multiprocessing::bind(work::Unpack{}, f), std::forward<Items>(items));
   }
 
   /// f(item) for every item, one result after the other, in their order: see LazyRange. An `items`
@@ -244,14 +247,6 @@ class Pool {
   }
 
  private:
-  /// `f(parts of a tuple...)`.
-  struct Unpack {
-    template <class F, class Parts>
-    decltype(auto) operator()(F& f, Parts&& parts) const {
-      return std::apply(f, std::forward<Parts>(parts));
-    }
-  };
-
   template <class F, class... Args>
   auto submit(char const* call, ApplyOptions options, F&& f, Args&&... args) {
     using Function = std::decay_t<F>;
@@ -280,7 +275,15 @@ class Pool {
       how.tells_all = options.callback || options.error_callback;
       std::vector<Item> all;
       if constexpr (std::ranges::sized_range<Items>) all.reserve(std::ranges::size(items));
-      for (auto&& each : items) all.emplace_back(std::forward<decltype(each)>(each));
+      // Of a range that is handed over the items are, too.
+      constexpr bool is_ours = !std::is_lvalue_reference_v<Items> && !std::ranges::view<Items>;
+      for (auto&& each : items) {
+        if constexpr (is_ours) {
+          all.emplace_back(std::move(each));
+        } else {
+          all.emplace_back(std::forward<decltype(each)>(each));
+        }
+      }
       auto const crew = shared_crew(call);
       auto const chunk_size =
           work::map_detail::chunk_size_for(call, options.chunksize, all.size(), crew->workers());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // one error
-// expect: char const*
+// expect: a raw pointer can not be sent to another process
 #include <multiprocessing/pool.hpp>
 
 #include <string>

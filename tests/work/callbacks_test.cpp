@@ -29,13 +29,10 @@ namespace {
 
 struct Scene {
   TaskBoard board;
-  shm::LifeLock nursery_life;
+  shm::LifeLock nursery_life;  // held by nobody: the C library would look for it after its end
   std::optional<Callbacks> callbacks;
 
-  Scene() {
-    nursery_life.hold();
-    callbacks.emplace(board, nursery_life);
-  }
+  Scene() { callbacks.emplace(board, nursery_life); }
 };
 
 auto const kDue = [] { return true; };
@@ -140,26 +137,44 @@ TEST_CASE("finish calls what is due, and forgets what is not", "[callbacks]") {
   CHECK(held.use_count() == 1);
 }
 
-TEST_CASE("a callback may end the callbacks: those behind it are dropped", "[callbacks]") {
-  auto scene = std::make_unique<Scene>();
-  support::Pipe added;
-  support::Pipe gone;
+TEST_CASE("a callback may end the callbacks: those behind it are called, too", "[callbacks]") {
+  auto scene = std::make_shared<Scene>();
   std::atomic<int> calls{0};
   auto const held = std::make_shared<support::Pipe>();
-  // Dropped last by the thread: the end of file tells that it is through.
-  scene->callbacks->add(kDue, [&, owned = scene.get()] {
-    added.hear();
+  auto const due = [scene] { return true; };  // what is added keeps the board
+  scene->callbacks->add(due, [&, &callbacks = *scene->callbacks] {
     ++calls;
-    owned->callbacks.reset();
-    delete owned;
-    gone.tell();
+    callbacks.finish();
   });
-  scene->callbacks->add(kDue, [&calls, held] { calls += 100; });
-  static_cast<void>(scene.release());
-  added.tell();
-  gone.hear();
-  while (held.use_count() != 1) std::this_thread::yield();
-  CHECK(calls == 1);
+  scene->callbacks->add(due, [&calls, held] { calls += 100; });
+  scene->callbacks->finish();
+  CHECK(calls == 101);
+  CHECK(held.use_count() == 1);
+}
+
+TEST_CASE("the last who has the callbacks may be the last callback", "[callbacks]") {
+  auto scene = std::make_shared<Scene>();
+  std::weak_ptr<Scene> const gone = scene;
+  scene->callbacks->add([scene] { return true; }, [] {});
+  scene.reset();
+  while (!gone.expired()) std::this_thread::yield();
+}
+
+TEST_CASE("many may end the callbacks at once, and more may come meanwhile", "[callbacks]") {
+  for (int round = 0; round < 50; ++round) {
+    auto const scene = std::make_shared<Scene>();
+    std::atomic<int> calls{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+      threads.emplace_back([&] {
+        scene->callbacks->add([scene] { return true; }, [&] { ++calls; });
+        scene->callbacks->finish();
+      });
+    }
+    for (auto& thread : threads) thread.join();
+    scene->callbacks->finish();
+    CHECK(calls == 4);
+  }
 }
 
 TEST_CASE("when the nursery has died, what its death makes due is called", "[callbacks]") {

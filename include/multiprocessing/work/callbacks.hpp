@@ -21,7 +21,7 @@
 
 namespace multiprocessing::work {
 
-/// Threads: safe, but for construction and destruction. Fork: no child has the thread.
+/// Threads: safe. Fork: no child has the thread.
 class Callbacks {
  public:
   /// `nursery_life`: with its end, all that has not settled never will.
@@ -29,85 +29,91 @@ class Callbacks {
       : state_(std::make_shared<State>(board, nursery_life)) {}
   Callbacks(Callbacks const&) = delete;
   Callbacks& operator=(Callbacks const&) = delete;
-  ~Callbacks() { finish(); }
+  ~Callbacks() {
+    finish();
+    // In a child the condition may have sleepers that are not there; to destroy it would hang.
+    if (owner_ != launch::this_incarnation()) new std::shared_ptr<State>(state_);
+  }
 
-  /// Calls `call`, once, when `is_due()`, which the board's news tell. `call` throws nothing that
-  /// matters: it is dropped. Throws: std::system_error when no thread can be started.
-  void add(std::function<bool()> is_due, std::function<void()> call) {
+  /// Calls `call`, once, when `is_due()`, which the board's news tell, and sets `called` (may be
+  /// null) when it has been called and destroyed. What it throws is dropped. REQUIRES: `is_due`
+  /// keeps the board. Throws: std::system_error when no thread can be started.
+  void add(std::function<bool()> is_due, std::function<void()> call,
+           std::shared_ptr<std::atomic<bool>> called = nullptr) {
     std::lock_guard const lock(state_->mutex);
-    if (thread_ == nullptr) {
-      os::SignalBlock const block;  // user handlers run in user threads
-      thread_ = std::make_unique<std::thread>([state = state_] { run(*state); });
+    state_->entries.push_back({std::move(is_due), std::move(call), std::move(called)});
+    if (!state_->is_running) {
+      try {
+        os::SignalBlock const block;  // user handlers run in user threads
+        std::thread thread([state = state_] { run(*state); });
+        state_->thread = thread.get_id();
+        thread.detach();  // finish() waits for it
+        state_->is_running = true;
+      } catch (...) {
+        state_->entries.pop_back();
+        throw;
+      }
     }
-    state_->entries.push_back({std::move(is_due), std::move(call)});
     ++state_->added;
     state_->board.news.notify_all();
   }
 
-  /// Blocks: until `called`, which the call that was added sets, or the deadline passes (false).
+  /// Blocks: until `called` is set, see add(), or the deadline passes (false). In a callback:
+  /// returns at once, for it would wait for itself.
   bool wait(std::atomic<bool> const& called, base::Deadline deadline) {
-    if (is_this_thread()) return true;  // it would wait for itself
+    if (is_this_thread()) return true;
     std::unique_lock lock(state_->mutex);
     auto const is_called = [&] { return called.load(); };
     if (deadline.is_never()) {
-      state_->some_called.wait(lock, is_called);
+      state_->changed.wait(lock, is_called);
       return true;
     }
-    return state_->some_called.wait_until(lock, deadline.time(), is_called);
+    return state_->changed.wait_until(lock, deadline.time(), is_called);
   }
 
-  /// Calls what is due, and nothing after that. Blocks: until then. In a callback: returns at once.
+  /// To be called when all tasks have settled. Blocks: until all is called, and the thread uses the
+  /// board no more. In a callback: returns at once, and the others are called after it.
   void finish() noexcept {
-    if (thread_ == nullptr) return;
-    if (owner_ != launch::this_incarnation()) {
-      static_cast<void>(thread_.release());  // a copy of a thread that is not there
-      return;
-    }
+    if (owner_ != launch::this_incarnation()) return;  // a child's copy, of no thread
     state_->is_finishing = true;
-    if (is_this_thread()) {
-      state_->is_orphan = true;
-      thread_->detach();
-    } else {
-      state_->board.news.notify_all();
-      thread_->join();
-    }
-    thread_.reset();
+    if (is_this_thread()) return;
+    std::unique_lock lock(state_->mutex);
+    if (!state_->is_running) return;
+    state_->board.news.notify_all();
+    state_->changed.wait(lock, [&] { return !state_->is_running; });
   }
 
  private:
   struct Entry {
     std::function<bool()> is_due;
     std::function<void()> call;
+    std::shared_ptr<std::atomic<bool>> called;
   };
   struct State {
     State(TaskBoard& where, shm::LifeLock& life) : board(where), nursery_life(life) {}
 
-    TaskBoard& board;
+    TaskBoard& board;  // there while there are entries, or somebody waits in finish()
     shm::LifeLock& nursery_life;
     std::atomic<bool> is_finishing{false};
-    bool is_orphan = false;  // the board has gone; of the thread alone
     std::atomic<std::uint64_t> added{0};
+    std::atomic<std::thread::id> thread{};
     std::mutex mutex;
-    std::condition_variable some_called;
-    std::list<Entry> entries;  // guarded by mutex
+    std::condition_variable changed;
+    // guarded by mutex
+    std::list<Entry> entries;
+    bool is_running = false;
   };
 
-  bool is_this_thread() const noexcept {
-    return thread_ != nullptr && thread_->get_id() == std::this_thread::get_id();
-  }
+  bool is_this_thread() const noexcept { return state_->thread == std::this_thread::get_id(); }
 
   static void run(State& state) {
     sync::AdaptiveSpin spin;
     bool nursery_lives = true;
     for (;;) {
-      bool const is_last = state.is_finishing;
+      if (has_finished(state)) return;  // before the board is looked at
       auto const told = state.board.told.load();
       auto const added = state.added.load();
-      if (call_due(state)) {
-        if (state.is_orphan) return;
-        continue;
-      }
-      if (is_last) return;
+      if (call_due(state)) continue;
       auto const is_news = [&] {
         return state.board.told.load() != told || state.added.load() != added ||
                state.is_finishing.load();
@@ -116,6 +122,22 @@ class Callbacks {
                                                   nursery_lives ? &state.nursery_life : nullptr);
       if (outcome == sync::Waited::PeerDied) nursery_lives = false;
     }
+  }
+
+  /// From then on the thread looks at nothing any more, and the next entry starts another. What is
+  /// not due then never will be, and is forgotten.
+  static bool has_finished(State& state) {
+    std::list<Entry> forgotten;  // destroyed without the lock
+    std::lock_guard const lock(state.mutex);
+    if (!state.is_finishing) return false;
+    for (auto const& entry : state.entries) {
+      if (entry.is_due()) return false;
+    }
+    forgotten.swap(state.entries);
+    state.is_running = false;
+    state.thread = std::thread::id();
+    state.changed.notify_all();
+    return true;
   }
 
   /// Whether there was something.
@@ -130,21 +152,23 @@ class Callbacks {
       }
     }
     if (due.empty()) return false;
-    while (!due.empty() && !state.is_orphan) {
+    while (!due.empty()) {
+      auto& entry = due.front();
       try {
-        due.front().call();
+        entry.call();
+        entry.call = nullptr;
       } catch (...) {  // harms nobody
       }
-      due.pop_front();  // with what it holds, before anybody is told
-      { std::lock_guard const lock(state.mutex); }
-      state.some_called.notify_all();
+      if (entry.called != nullptr) *entry.called = true;
+      { std::lock_guard const lock(state.mutex); }  // who has looked already, sleeps
+      state.changed.notify_all();
+      due.pop_front();
     }
     return true;
   }
 
   launch::Incarnation const owner_ = launch::this_incarnation();
-  std::shared_ptr<State> state_;
-  std::unique_ptr<std::thread> thread_;  // guarded by the state's mutex until finish()
+  std::shared_ptr<State> const state_;
 };
 
 }  // namespace multiprocessing::work

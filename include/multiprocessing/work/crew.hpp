@@ -203,6 +203,7 @@ class Crew {
   }
   /// Gives up a task that a worker runs, and has that killed. Whether it is given up.
   bool cancel_claimed(TaskId id) noexcept {
+    if (!is_owner()) return false;
     auto& task = entry(id);
     auto const word = task.read();
     if (word.phase != ChunkWord::Phase::Claimed || word.generation != id.generation) return false;
@@ -302,6 +303,12 @@ class Crew {
     callbacks_.finish();
   }
 
+  void require_owner(char const* call) const {
+    if (is_owner()) return;
+    throw std::logic_error(std::string(call) + ": the pool belongs to process " +
+                           std::to_string(owner_) + "; make one in the process that uses it");
+  }
+
  private:
   static constexpr std::chrono::seconds kNurseryGrace{3};
 
@@ -357,7 +364,10 @@ class Crew {
     if (error > 0) {
       return "no worker could be started: " + std::generic_category().message(error);
     }
-    if (error < 0) return board_->initializer_failure.text();
+    if (error < 0) {
+      auto const text = board_->initializer_failure.text();
+      return text.empty() ? "its initializer has failed" : text;
+    }
     return "its nursery process " + describe_nursery();
   }
 
@@ -376,12 +386,6 @@ class Crew {
   /// Where the job in slot `index` keeps what has no size in advance.
   shm::Range log_of(std::size_t index) const noexcept {
     return part(kLogsBegin + index, kLogsBegin + index + 1);
-  }
-
-  void require_owner(char const* call) const {
-    if (is_owner()) return;
-    throw std::logic_error(std::string(call) + ": the pool belongs to process " +
-                           std::to_string(owner_) + "; make one in the process that uses it");
   }
 
   /// REQUIRES: it is dead, or dying: its life lock goes first.

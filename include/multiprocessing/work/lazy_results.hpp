@@ -35,6 +35,13 @@ struct LazyOptions {
   SubmitOptions submit = {};
 };
 
+namespace lazy_results_detail {
+template <class View>
+inline constexpr bool kOwnsItems = false;
+template <class Range>
+inline constexpr bool kOwnsItems<std::ranges::owning_view<Range>> = true;
+}  // namespace lazy_results_detail
+
 /// f(item) for the items of a view. What it promises is said where it is public: in lazy_range.hpp.
 /// Threads: external synchronization.
 template <class F, std::ranges::view View>
@@ -42,6 +49,7 @@ class LazyResults {
  public:
   using Item = std::ranges::range_value_t<View>;
   using Result = map_detail::ResultOf<F, Item>;
+  static constexpr bool kOwnsItems = lazy_results_detail::kOwnsItems<View>;
   /// Of a function that returns nothing, this is told for each item.
   using Value = std::conditional_t<std::is_void_v<Result>, std::monostate, Result>;
 
@@ -59,71 +67,91 @@ class LazyResults {
   LazyResults(LazyResults const&) = delete;
   LazyResults& operator=(LazyResults const&) = delete;
   ~LazyResults() {
-    for (auto const& each : under_way_) each.group->cancel();
+    for (auto const& each : under_way_) {
+      if (each.group != nullptr) each.group->cancel();
+    }
   }
 
   /// nullopt: there are no more. Throws: TimeoutError; what an item's call has thrown, or the view.
   std::optional<Value> next(base::Deadline deadline) {
     deadline = earlier(deadline, options_.deadline);
     while (values_.empty()) {
-      if (under_way_.empty()) refill();
-      if (under_way_.empty()) {
-        if (auto const error = std::exchange(error_, nullptr)) std::rethrow_exception(error);
-        return std::nullopt;
-      }
+      fill();
+      if (under_way_.empty()) return std::nullopt;
       auto const done = options_.in_order ? await_first(deadline) : await_any(deadline);
       auto const chunk = std::move(under_way_[done]);
       under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(done));
-      refill();
       take(chunk);
     }
     Value value = std::move(values_.front());
     values_.pop_front();
+    fill();
     return value;
   }
 
  private:
   struct Chunk {
-    std::shared_ptr<TaskGroup> group;
+    std::shared_ptr<TaskGroup> group;  // or:
+    std::exception_ptr error;          // why there are no items, or they could not be submitted
     std::uint64_t items = 0;
+
+    bool settled() const { return group == nullptr || group->settled(); }
   };
 
-  void fill() {
+  /// What can not be had from the view, or be submitted, is told at its place.
+  void fill() noexcept {
     while (under_way_.size() < options_.window && !is_exhausted_) {
+      Chunk chunk;
       std::vector<Item> items;
-      items.reserve(static_cast<std::size_t>(std::min<std::uint64_t>(options_.chunk_size, 1024)));
       try {
-        for (; items.size() < options_.chunk_size && next_item_ != std::ranges::end(view_);
-             ++next_item_) {
-          items.emplace_back(*next_item_);
-        }
-        is_exhausted_ = items.size() < options_.chunk_size;
-      } catch (...) {  // is told at its place
+        read_items(items);
+      } catch (...) {
+        chunk.error = std::current_exception();
         is_exhausted_ = true;
-        error_ = std::current_exception();
       }
-      if (items.empty()) return;
-      auto group = std::make_shared<TaskGroup>(crew_, call_);
-      group->set_first_item(submitted_);
-      work::submit<ItemsCode<F, Item>>(*group, options_.submit, f_, items);
-      submitted_ += items.size();
-      under_way_.push_back({std::move(group), items.size()});
+      if (!items.empty()) under_way_.push_back(submit_chunk(items));
+      if (chunk.error != nullptr) under_way_.push_back(std::move(chunk));
     }
   }
 
-  /// The same; when there is no more to be had, that is told behind what is under way.
-  void refill() noexcept {
-    try {
-      fill();
-    } catch (...) {
-      is_exhausted_ = true;
-      error_ = std::current_exception();
+  void read_items(std::vector<Item>& items) {
+    // The view is asked for the next item only when there is room for it.
+    while (items.size() < options_.chunk_size) {
+      if (is_behind_item_) ++next_item_;
+      is_behind_item_ = false;
+      if (next_item_ == std::ranges::end(view_)) {
+        is_exhausted_ = true;
+        return;
+      }
+      if constexpr (kOwnsItems) {
+        items.emplace_back(std::ranges::iter_move(next_item_));
+      } else {
+        items.emplace_back(*next_item_);
+      }
+      is_behind_item_ = true;
     }
+  }
+
+  Chunk submit_chunk(std::vector<Item> const& items) noexcept {
+    Chunk chunk;
+    chunk.items = items.size();
+    try {
+      auto group = std::make_shared<TaskGroup>(crew_, call_);
+      group->set_first_item(submitted_);
+      submitted_ += items.size();
+      work::submit<ItemsCode<F, Item>>(*group, options_.submit, f_, items);
+      chunk.group = std::move(group);
+    } catch (...) {
+      chunk.error = std::current_exception();
+      if (!crew_->is_open()) is_exhausted_ = true;  // nor could anything else
+    }
+    return chunk;
   }
 
   /// Which chunk is settled.
   std::size_t await_first(base::Deadline deadline) {
-    if (!under_way_.front().group->wait_until(deadline)) throw_late();
+    auto const& group = under_way_.front().group;
+    if (group != nullptr && !group->wait_until(deadline)) throw_late();
     return 0;
   }
   std::size_t await_any(base::Deadline deadline) {
@@ -131,7 +159,7 @@ class LazyResults {
     for (;;) {
       auto const told = board.tasks.told.load();
       auto const found = std::find_if(under_way_.begin(), under_way_.end(),
-                                      [](Chunk const& chunk) { return chunk.group->settled(); });
+                                      [](Chunk const& chunk) { return chunk.settled(); });
       if (found != under_way_.end()) {
         return static_cast<std::size_t>(found - under_way_.begin());
       }
@@ -146,6 +174,7 @@ class LazyResults {
   }
 
   void take(Chunk const& chunk) {
+    if (chunk.error != nullptr) std::rethrow_exception(chunk.error);
     if constexpr (std::is_void_v<Result>) {
       static_cast<void>(chunk.group->result(0));
       values_.resize(chunk.items);
@@ -160,8 +189,8 @@ class LazyResults {
   F f_;
   View view_;
   std::ranges::iterator_t<View> next_item_;
+  bool is_behind_item_ = false;
   bool is_exhausted_ = false;
-  std::exception_ptr error_;  // what comes behind the results
   std::uint64_t submitted_ = 0;  // items
   std::deque<Chunk> under_way_;
   std::deque<Value> values_;

@@ -11,6 +11,7 @@
 #include <ranges>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -39,6 +40,7 @@ struct SubmitOptions {
 template <class Code, class... Parts>
 void submit(TaskGroup& group, SubmitOptions const& options, Parts const&... parts) {
   auto& crew = group.crew();
+  crew.require_owner(group.call());
   channel::Scratch scratch;
   wire::Parcel parcel;
   Code::write(scratch.bytes(), parcel, crew, parts...);
@@ -47,6 +49,28 @@ void submit(TaskGroup& group, SubmitOptions const& options, Parts const&... part
   draft.timeout_ms = options.timeout_ms;
   draft.tells_all = options.tells_all;
   group.submit(draft);
+}
+
+/// A task that is written, and not submitted yet.
+struct Prepared {
+  wire::Bytes bytes;  // what is not in a block
+  TaskDraft draft;
+};
+template <class Code, class... Parts>
+Prepared prepare(Crew& crew, SubmitOptions const& options, Parts const&... parts) {
+  Prepared prepared;
+  wire::Parcel parcel;
+  Code::write(prepared.bytes, parcel, crew, parts...);
+  auto& draft = prepared.draft;
+  draft = TaskDraft::of(crew.number_of(&Code::run), prepared.bytes, parcel);
+  draft.retries = options.retries;
+  draft.timeout_ms = options.timeout_ms;
+  draft.tells_all = options.tells_all;
+  if (draft.block.lease != nullptr) {
+    draft.input = {draft.block.lease->data() + draft.block.offset, prepared.bytes.size()};
+    prepared.bytes = {};
+  }
+  return prepared;
 }
 
 /// What a call returns, from its settled tasks. Throws: what went wrong.
@@ -80,6 +104,27 @@ R collect_items(TaskGroup const& group) {
   }
 }
 
+namespace submit_detail {
+template <class F, class Parts, std::size_t... i>
+std::is_invocable<F&, std::tuple_element_t<i, Parts>...> applies(std::index_sequence<i...>);
+template <class F, class Parts>
+concept Applies = requires {
+  requires decltype(applies<F, Parts>(std::make_index_sequence<std::tuple_size_v<Parts>>()))::value;
+};
+}  // namespace submit_detail
+
+/// `f(parts of a tuple...)`.
+struct Unpack {
+  template <class F, class Parts>
+  requires submit_detail::Applies<F, std::remove_cvref_t<Parts>>
+  decltype(auto) operator()(F& f, Parts&& parts) const {
+    return std::apply(f, std::forward<Parts>(parts));
+  }
+};
+
+template <class R>
+concept IsResult = std::is_void_v<R> || wire::Picklable<R>;
+
 /// Does not compile unless `f(args...)` can be a task.
 template <class F, class... Args>
 constexpr void require_task() {
@@ -93,7 +138,8 @@ constexpr void require_task() {
   }
 }
 template <class F, class... Args>
-concept Task = wire::Sendable<F> &&(wire::Picklable<Args>&&...) && std::is_invocable_v<F&, Args...>;
+concept Task = wire::Sendable<F> &&(wire::Picklable<Args>&&...) &&
+               std::is_invocable_v<F&, Args...>&& IsResult<typename CallCode<F, Args...>::Result>;
 
 /// Does not compile unless `f(item)` can be called in a worker.
 template <class F, class Item>
@@ -108,7 +154,8 @@ constexpr void require_item_task() {
   }
 }
 template <class F, class Item>
-concept ItemTask = wire::Sendable<F> && wire::Picklable<Item> && map_detail::CallableWith<F, Item>;
+concept ItemTask = wire::Sendable<F> && wire::Picklable<Item> &&
+    map_detail::CallableWith<F, Item> && IsResult<map_detail::ResultOf<F, Item>>;
 
 /// What map() of all results is.
 template <class F, class Item>
@@ -128,7 +175,12 @@ inline SubmitOptions submit_options(char const* call, int retries,
                                     std::optional<std::chrono::nanoseconds> timeout) {
   SubmitOptions options;
   at_least(call, "retries", retries, 0);
-  options.retries = static_cast<std::uint16_t>(std::min<int>(retries, UINT16_MAX));
+  constexpr int kMostRetries = 10'000;
+  if (retries > kMostRetries) {
+    throw std::invalid_argument(std::string(call) + ": retries must be at most " +
+                                std::to_string(kMostRetries) + ", not " + std::to_string(retries));
+  }
+  options.retries = static_cast<std::uint16_t>(retries);
   if (!timeout) return options;
   auto const milliseconds = std::chrono::ceil<std::chrono::milliseconds>(*timeout).count();
   at_least(call, "timeout, in milliseconds,", milliseconds, 1);
@@ -146,23 +198,21 @@ std::shared_ptr<TaskGroup> submit_call(std::shared_ptr<Crew> const& crew, char c
   return group;
 }
 
-/// A task for each `chunk_size` of the items.
+/// A task for each `chunk_size` of the items: all of them, or, when one can not be written, none.
 template <class F, class Item>
 void submit_items(TaskGroup& group, SubmitOptions const& options, F const& f,
                   std::vector<Item> items, std::uint64_t chunk_size) {
   group.set_chunk_size(chunk_size);
   using Code = ItemsCode<F, Item>;
-  if (items.size() <= chunk_size) {
-    if (!items.empty()) submit<Code>(group, options, f, items);
-    return;
-  }
+  std::vector<Prepared> all;
   for (std::size_t first = 0; first < items.size(); first += chunk_size) {
     auto const last = std::min<std::uint64_t>(first + chunk_size, items.size());
     std::vector<Item> chunk;
     chunk.reserve(last - first);
     for (auto i = first; i < last; ++i) chunk.push_back(std::move(items[i]));
-    submit<Code>(group, options, f, chunk);
+    all.push_back(prepare<Code>(group.crew(), options, f, chunk));
   }
+  for (auto& each : all) group.submit(each.draft);
 }
 
 }  // namespace multiprocessing::work

@@ -15,6 +15,7 @@
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/nursery.hpp>
+#include <multiprocessing/os/fork_detector.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/wire/exception.hpp>
@@ -53,7 +54,8 @@ class Supervisor {
       if (news.owner_ended) return end_all();
       for (auto const& ended : news.ended) bury(ended);
       end_late_tasks();
-      if (board_.initializer_failure.is_told()) {
+      if (board_.initializer_failure.is_told() ||
+          deaths_in_initializer_ >= kMostDeathsInInitializer) {
         board_.start_error = Board::kInitializerFailed;
         return end_all();
       }
@@ -97,15 +99,22 @@ class Supervisor {
   }
 
   /// In a worker. False: it has failed, and that has been told.
-  bool initialize() noexcept {
+  bool initialize() {
     if (!initializer_) return true;
+    os::ForkDetector const fork_detector;
+    auto const end_if_forked = [&] {
+      if (fork_detector.forked()) os::exit_now(0);  // a copy that it has made
+    };
     try {
       initializer_();
+      end_if_forked();
       return true;
     } catch (launch::ExitRequest const& request) {
+      end_if_forked();
       board_.initializer_failure.tell("its initializer has exited with code " +
                                       std::to_string(request.code));
     } catch (...) {
+      end_if_forked();
       auto const text = wire::format(wire::record_current_exception());
       board_.initializer_failure.tell("its initializer has thrown " +
                                       text.substr(0, text.find('\n')));

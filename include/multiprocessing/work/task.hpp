@@ -76,8 +76,10 @@ class TaskGroup {
     return true;
   }
 
-  /// Blocks: until all are settled; false: the deadline has passed before.
+  /// Blocks: until all are settled; false: the deadline has passed before. Throws: std::logic_error
+  /// in another process than the owner's.
   bool wait_until(base::Deadline deadline) const {
+    crew_->require_owner(call_);
     for (std::size_t i = 0; i < size(); ++i) {
       auto& task = entry(i);
       auto const outcome =
@@ -91,7 +93,8 @@ class TaskGroup {
 
   /// Gives up those that no worker has claimed. Whether all of them are given up now.
   bool cancel() noexcept {
-    bool all = true;
+    bool all = size() != 0 && crew_->is_owner();
+    if (!all) return false;
     for (auto const id : tasks()) {
       auto& task = crew_->entry(id);
       ChunkWord const free{id.generation, 0, Phase::Free};
@@ -104,13 +107,16 @@ class TaskGroup {
 
   /// The same, and those that a worker runs: it is killed.
   bool cancel_running() noexcept {
-    bool all = cancel();
-    if (all) return true;
-    all = true;
-    for (auto const id : tasks()) {
-      all = (crew_->entry(id).read().phase == Phase::Dropped || crew_->cancel_claimed(id)) && all;
+    // Again, as long as it goes from hand to hand.
+    while (!cancel()) {
+      bool is_any_left = false;
+      for (auto const id : tasks()) {
+        is_any_left = !crew_->cancel_claimed(id) && !crew_->entry(id).read().settled();
+        if (is_any_left) break;
+      }
+      if (!is_any_left) return cancel();
     }
-    return all;
+    return true;
   }
 
   /// From now on the board's news tell when one of them is settled.

@@ -125,7 +125,7 @@ class TaskBook {
   }
 
   std::uint32_t take_entry() {
-    if (free_.empty()) sweep(abandoned_.size());
+    if (free_.empty() && made_ == board_.capacity) sweep(abandoned_.size());
     if (!free_.empty()) {
       auto const index = free_.back();
       free_.pop_back();
@@ -133,8 +133,9 @@ class TaskBook {
     }
     if (made_ == board_.capacity) throw std::bad_alloc();
     if (made_ == entries_ready_) {
-      entries_ready_ = commit(board_.entries, made_, sizeof(TaskEntry));
-      free_.reserve(entries_ready_);  // so that free() needs no memory
+      auto const ready = commit(board_.entries, made_, sizeof(TaskEntry));
+      free_.reserve(ready);  // so that free() needs no memory
+      entries_ready_ = ready;
     }
     new (&board_.entry(segment_, made_)) TaskEntry;
     return made_++;
