@@ -106,7 +106,10 @@ class Pool {
   /// no more processes (those that did start are gone then); by other methods than fork also as
   /// Process::start().
   explicit Pool(int processes) : Pool(PoolOptions{.processes = processes}) {}
-  explicit Pool(PoolOptions const& options) : Pool(crew_options(options)) {}
+  explicit Pool(PoolOptions const& options)
+      : start_method_(options.start_method ? *options.start_method
+                                           : launch::DefaultMethod::instance().get()),
+        crew_(make_crew(options, start_method_)) {}
 
   Pool(Pool&&) noexcept = default;
   Pool& operator=(Pool&& other) noexcept {
@@ -311,11 +314,9 @@ class Pool {
     return lazy_range_detail::make(crew, call, how, callable, std::forward<Items>(items));
   }
 
-  explicit Pool(work::Crew::Options const& options)
-      : start_method_(options.method), crew_(std::make_shared<work::Crew>(options)) {}
-
   // Not inlined: GCC 12 takes members of the options for uninitialized then.
-  [[gnu::noinline]] static work::Crew::Options crew_options(PoolOptions const& options) {
+  [[gnu::noinline]] static std::shared_ptr<work::Crew> make_crew(PoolOptions const& options,
+                                                                 StartMethod method) {
     int const processes = options.processes.value_or(os::usable_processors());
     if (processes < 1 || processes > static_cast<int>(work::Board::kMaxWorkers)) {
       throw std::invalid_argument("Pool: processes must be 1 to " +
@@ -323,9 +324,7 @@ class Pool {
                                   std::to_string(processes));
     }
     work::Crew::Options crew{.workers = processes,
-                             .method = options.start_method
-                                           ? *options.start_method
-                                           : launch::DefaultMethod::instance().get(),
+                             .method = method,
                              .sigint = options.sigint,
                              .initializer = options.initializer};
     if (options.max_tasks_per_child) {
@@ -333,7 +332,7 @@ class Pool {
           work::at_least("Pool", "max_tasks_per_child", *options.max_tasks_per_child, 1));
     }
     if (options.max_memory_per_task) crew.max_memory_per_task = *options.max_memory_per_task;
-    return crew;
+    return std::make_shared<work::Crew>(crew);
   }
 
   std::shared_ptr<work::Crew> const& shared_crew(char const* call) const {
