@@ -55,7 +55,8 @@ TEST_CASE("what a worker does not get, its page names all the same: it was writt
   CHECK(table.entry(id).read().worker == 1);
 }
 
-TEST_CASE("a claimer that died before it moved the cursor holds up nobody", "[task_board]") {
+TEST_CASE("a claimer of a task that died before it moved the cursor holds up nobody",
+          "[task_board]") {
   TaskTable table;
   auto const first = table.publish();
   auto const second = table.publish();
