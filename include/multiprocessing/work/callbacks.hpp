@@ -127,13 +127,17 @@ class Callbacks {
   /// From then on the thread looks at nothing any more, and the next entry starts another. What is
   /// not due then never will be, and is forgotten.
   static bool has_finished(State& state) {
-    std::list<Entry> forgotten;  // destroyed without the lock
-    std::lock_guard const lock(state.mutex);
+    std::unique_lock lock(state.mutex);
     if (!state.is_finishing) return false;
     for (auto const& entry : state.entries) {
       if (entry.is_due()) return false;
     }
+    std::list<Entry> forgotten;
     forgotten.swap(state.entries);
+    lock.unlock();
+    forgotten.clear();  // may be the last that the pool is kept by
+    lock.lock();
+    if (!state.entries.empty()) return false;  // which keep the board
     state.is_running = false;
     state.thread = std::thread::id();
     state.changed.notify_all();
