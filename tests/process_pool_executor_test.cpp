@@ -220,7 +220,7 @@ TEST_CASE("a copy that an initializer makes of its worker is none", "[process_po
   CHECK(pids.size() == 1);
 }
 
-TEST_CASE("a call of a child's is refused", "[process_pool_executor]") {
+TEST_CASE("a call of a child's is refused", "[process_pool_executor][fork]") {
   mp::ProcessPoolExecutor executor(1);
   mp::Process child([&] {
     try {
