@@ -44,6 +44,7 @@ namespace {
 namespace mp = multiprocessing;
 
 constexpr auto kNap = std::chrono::milliseconds(2);
+constexpr int kNaps = 200;  // a measured time would have some sleep for an hour
 
 int next(int x) { return x + 1; }
 int workers() { return mp::os::usable_processors(); }
@@ -249,7 +250,9 @@ void register_on(std::string const& name, int most) {
       ->Arg(most)
       ->UseRealTime();
   benchmark::RegisterBenchmark((name + "/round_trip").c_str(), &round_trip<On>)->UseRealTime();
-  benchmark::RegisterBenchmark((name + "/parked").c_str(), &parked<On>)->UseManualTime();
+  benchmark::RegisterBenchmark((name + "/parked").c_str(), &parked<On>)
+      ->Iterations(kNaps)
+      ->UseManualTime();
 }
 
 }  // namespace
@@ -261,7 +264,7 @@ int main(int argc, char** argv) {
 #endif
   register_on<OnThreads>("threads", 100'000);
   register_on<OnAsync>("async", 1000);
-  benchmark::RegisterBenchmark("futex/parked", &parked_futex)->UseManualTime();
+  benchmark::RegisterBenchmark("futex/parked", &parked_futex)->Iterations(kNaps)->UseManualTime();
   benchmark::RegisterBenchmark("pool/bytes", &bytes)
       ->RangeMultiplier(64)
       ->Range(8, 64 << 20)
