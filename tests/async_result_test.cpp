@@ -444,7 +444,9 @@ TEST_CASE("a result is of no use to a child, nor harmed by it", "[async_result]"
   mp::Pool pool(1);
   auto result = pool.apply_async({.callback = [](int) {}}, square, 5);
   result.wait();
-  mp::Process child([copy = result, &pool]() mutable {
+  mp::Event go;
+  auto const pending = pool.apply_async(wait_for, go);
+  mp::Process child([copy = result, pending, &pool]() mutable {
     int refusals = 0;
     try {
       pool.apply_async(square, 1);
@@ -456,12 +458,14 @@ TEST_CASE("a result is of no use to a child, nor harmed by it", "[async_result]"
     } catch (std::logic_error const&) {
       ++refusals;
     }
-    mp::exit(copy.cancel() ? 7 : refusals);
+    mp::exit(copy.cancel() || pending.cancel(mp::cancel_running) ? 7 : refusals);
   });
   child.start();
   child.join();
   CHECK(child.exitcode() == 2);
   CHECK(result.get() == 25);
+  go.set();
+  CHECK(pending.get() == 1);
 }
 
 TEST_CASE("a task that wants more memory than it may have has failed, and its worker goes on",

@@ -206,6 +206,21 @@ TEST_CASE("as_completed tells how many were not done in time", "[future]") {
         "as_completed: 2 (of 3) futures unfinished");
 }
 
+TEST_CASE("a callback may wait for futures of several executors", "[future]") {
+  Busy busy;
+  mp::ProcessPoolExecutor other(1);
+  mp::Queue<std::size_t> counts;
+  auto const told = other.submit(square, 1);
+  told.result();
+  auto const next = other.submit(square, 2);
+  auto const waited = busy.executor.submit(square, 3);
+  busy.first.add_done_callback([&](mp::Future<int> const&) {
+    counts.put(mp::wait(std::vector{waited, next}).done.size());
+  });
+  busy.go.set();
+  CHECK(counts.get() == 2);
+}
+
 TEST_CASE("futures of several executors are waited for together", "[future]") {
   mp::ProcessPoolExecutor one(1);
   mp::ProcessPoolExecutor other(1);

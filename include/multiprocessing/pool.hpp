@@ -217,7 +217,8 @@ class Pool {
   }
   template <class F, std::ranges::input_range Items>
   auto imap(ImapOptions const& options, F const& f, Items&& items) {
-    return lazy("Pool.imap", options, true, f, std::forward<Items>(items));
+    return lazy("Pool.imap", options, work::LazyOptions::Order::of_items, f,
+                std::forward<Items>(items));
   }
   /// The same, in the order in which they come.
   /// Python: multiprocessing.pool.Pool.imap_unordered
@@ -227,7 +228,8 @@ class Pool {
   }
   template <class F, std::ranges::input_range Items>
   auto imap_unordered(ImapOptions const& options, F const& f, Items&& items) {
-    return lazy("Pool.imap_unordered", options, false, f, std::forward<Items>(items));
+    return lazy("Pool.imap_unordered", options, work::LazyOptions::Order::of_ends, f,
+                std::forward<Items>(items));
   }
 
   /// No more work from now on; the workers end when what is there is done. Does not wait.
@@ -300,15 +302,15 @@ class Pool {
   }
 
   template <class F, class Items>
-  auto lazy(char const* call, ImapOptions const& options, bool in_order, F const& f,
-            Items&& items) {
+  auto lazy(char const* call, ImapOptions const& options, work::LazyOptions::Order order,
+            F const& f, Items&& items) {
     auto const& crew = shared_crew(call);
     work::LazyOptions how;
     how.chunk_size =
         static_cast<std::uint64_t>(work::at_least(call, "chunksize", options.chunksize, 1));
     how.window = static_cast<std::uint64_t>(
         work::at_least(call, "buffersize", options.buffersize.value_or(4 * crew->workers()), 1));
-    how.in_order = in_order;
+    how.order = order;
     how.submit = work::submit_options(call, options.retries, options.timeout);
     std::decay_t<F const> const callable = f;
     return lazy_range_detail::make(crew, call, how, callable, std::forward<Items>(items));

@@ -29,7 +29,7 @@ TEST_CASE("an envelope keeps what is in it, and gives it out again", "[envelope]
   CHECK(arena.used_blocks() == before + 2);
   CHECK(envelope.lease->data()[envelope.offset + 1] == std::byte{'b'});
   {
-    auto const out = enclosed_in(*envelope.lease);
+    auto const out = enclosed_in(envelope.lease->block());
     REQUIRE(out.leases().size() == 1);
     CHECK(out.lease(0)->block() == number);
     envelope.lease.reset();
@@ -42,7 +42,7 @@ TEST_CASE("an envelope with bytes alone begins with them", "[envelope]") {
   std::array const text{std::byte{'a'}};
   auto const envelope = enclose(text, {});
   CHECK(envelope.offset == 0);
-  CHECK(enclosed_in(*envelope.lease).empty());
+  CHECK(enclosed_in(envelope.lease->block()).empty());
 }
 
 }  // namespace envelope_test

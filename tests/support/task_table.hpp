@@ -62,7 +62,7 @@ class TaskTable {
   work::TaskId publish(work::RunTask* run, std::span<std::byte const> input = {},
                        std::uint16_t retries = 0) {
     auto draft = work::TaskDraft::of(book_.codes().number_of(run), input, {});
-    draft.retries = retries;
+    draft.options.retries = retries;
     return book_.publish(draft);
   }
   /// One that is to be looked at, not run.
@@ -92,7 +92,8 @@ class TaskTable {
   std::span<std::byte const> result(work::TaskId id) {
     auto const& task = entry(id);
     auto const block = task.result_id.load();
-    if (block != 0) return work::bytes_in_block(shm::Arena::block_of(block), task.result_size);
+    if (block != 0)
+      return multiprocessing::channel::bytes_in(shm::Arena::block_of(block), task.result_size);
     auto const size = static_cast<std::size_t>(task.result_size);
     return {task.room + work::TaskEntry::kRoom - size, size};
   }

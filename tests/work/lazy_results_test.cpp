@@ -199,8 +199,8 @@ TEST_CASE("the deadline of all results ends a wait that has none", "[lazy_result
 
 TEST_CASE("without order, what is done first comes first", "[lazy_results]") {
   OwnCrew own;
-  auto const results =
-      lazy(own, {.window = 2, .in_order = false}, &zero_waits, std::views::iota(0, 5));
+  auto const results = lazy(own, {.window = 2, .order = LazyOptions::Order::of_ends}, &zero_waits,
+                            std::views::iota(0, 5));
   for (int i = 1; i < 5; ++i) CHECK(results->next(kNever) == i);
   CHECK_THROWS_AS(results->next(base::Deadline::after(1ms)), mp::TimeoutError);
   go->tell();
@@ -210,8 +210,9 @@ TEST_CASE("without order, what is done first comes first", "[lazy_results]") {
 
 TEST_CASE("without order, each result comes once", "[lazy_results]") {
   OwnCrew own;
-  auto const results = lazy(own, {.chunk_size = 3, .window = 5, .in_order = false},
-                            &support::square, std::views::iota(0, 200));
+  auto const results =
+      lazy(own, {.chunk_size = 3, .window = 5, .order = LazyOptions::Order::of_ends},
+           &support::square, std::views::iota(0, 200));
   auto all = all_of(*results);
   std::sort(all.begin(), all.end());
   CHECK(all == support::squares(200));
@@ -229,8 +230,8 @@ TEST_CASE("a worker that dies costs its item, the others come", "[lazy_results]"
 
 TEST_CASE("who waits without order for a crew that breaks is told", "[lazy_results]") {
   OwnCrew own;
-  auto const results =
-      lazy(own, {.window = 2, .in_order = false}, &zero_waits, std::views::iota(0, 1));
+  auto const results = lazy(own, {.window = 2, .order = LazyOptions::Order::of_ends}, &zero_waits,
+                            std::views::iota(0, 1));
   started->hear();
   own.crew->terminate("test", Crew::Ending::kill);
   CHECK_THROWS_AS(results->next(kNever), mp::CancelledError);

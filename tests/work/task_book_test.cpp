@@ -45,9 +45,9 @@ TEST_CASE("a draft has a block where the input is too large for the entry, or ha
 TEST_CASE("a task that is put up has what its draft says", "[task_book]") {
   TaskTable table;
   TaskDraft draft = TaskDraft::of(7, support::bytes_of("input"), {});
-  draft.retries = 3;
-  draft.timeout_ms = 1000;
-  draft.tells_all = true;
+  draft.options.retries = 3;
+  draft.options.timeout_ms = 1000;
+  draft.options.tells_all = true;
   auto const id = table.book().publish(draft);
   auto const& task = table.entry(id);
   CHECK(id.generation != 0);

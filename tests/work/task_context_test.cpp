@@ -35,7 +35,7 @@ struct Claimed {
   explicit Claimed(std::string_view input, std::uint16_t retries = 0,
                    wire::Parcel const& parcel = {}) {
     auto draft = TaskDraft::of(0, bytes_of(input), parcel);
-    draft.retries = retries;
+    draft.options.retries = retries;
     id = table.book().publish(draft);
     table.claim(0);
   }
@@ -126,7 +126,7 @@ TEST_CASE("shared objects come along with inputs and results", "[task_context]")
     REQUIRE(claimed.task().result_id != 0);
     auto const block = mp::shm::Arena::block_of(claimed.task().result_id);
     auto bytes = claimed.table.result(claimed.id);
-    CHECK(wire::decode<mp::RawValue<int>>(bytes, parcel_in_block(block)).value() == 6);
+    CHECK(wire::decode<mp::RawValue<int>>(bytes, mp::channel::enclosed_in(block)).value() == 6);
   }
   CHECK(used_blocks() == before);
 }

@@ -35,10 +35,19 @@ inline Enclosed enclose(std::span<std::byte const> bytes, wire::Parcel const& pa
   return enclosed;
 }
 
+/// The bytes that enclose() has put into a block, `size` of them. REQUIRES, here and below: the
+/// block can not be freed meanwhile.
+inline std::span<std::byte const> bytes_in(shm::Number block, std::uint64_t size) {
+  auto const& arena = shm::Heap::instance().arena();
+  auto const references = arena.references_of(block).size();
+  auto const offset = references == 0 ? 0 : shm::Arena::references_size(references);
+  return {arena.data(block) + offset, size};
+}
+
 /// What the block of a message refers to. Throws: std::bad_alloc.
-inline wire::Parcel enclosed_in(shm::Lease const& envelope) {
+inline wire::Parcel enclosed_in(shm::Number envelope) {
   std::vector<wire::Parcel::Lease> leases;
-  for (auto const block : shm::Heap::instance().arena().references_of(envelope.block())) {
+  for (auto const block : shm::Heap::instance().arena().references_of(envelope)) {
     leases.push_back(std::make_shared<shm::Lease const>(shm::InUse{block}));
   }
   return wire::Parcel(std::move(leases));

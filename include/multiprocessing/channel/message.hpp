@@ -181,7 +181,7 @@ class Received {
 
   /// What came along. Throws: std::bad_alloc.
   wire::Parcel parcel() const {
-    return content_.has_references ? enclosed_in(*lease_) : wire::Parcel();
+    return content_.has_references ? enclosed_in(lease_->block()) : wire::Parcel();
   }
 
  private:

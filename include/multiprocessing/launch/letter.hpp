@@ -139,7 +139,7 @@ inline Letter read_letter(LetterPlace const& place) {
   who->daemon = head.daemon;
   who->parent_pid = head.parent_pid;
   who->parent_name = std::move(head.parent_name);
-  auto const parcel = channel::enclosed_in(block);
+  auto const parcel = channel::enclosed_in(block.block());
   auto log_settings = wire::decode<LogSettings>(bytes, parcel);
   return {std::move(who), head.default_method, std::move(log_settings), std::move(head.setup),
           read_target(bytes, parcel)};

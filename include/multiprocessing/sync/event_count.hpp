@@ -39,6 +39,14 @@ class EventCount {
     quiet_.store(seen);
   }
 
+  /// What holds until the next notify_all(), for who sleeps on several words: who calls this and
+  /// then finds its condition untrue may sleep on it.
+  os::FutexExpectation arrive() noexcept {
+    std::uint32_t const key = sequence_.load();
+    arrivals_.fetch_add(1);
+    return {&sequence_, key};
+  }
+
   /// Blocks: until `ready()`, which others make true before they call notify_all(). Spins first.
   /// Peer death: `PeerDied` once the holder of `peer` (may be null) is dead and not `ready()`.
   template <class Ready>
@@ -49,11 +57,10 @@ class EventCount {
     if (peer != nullptr) watched.emplace(*peer);
     auto const peers = watched ? Peers(&*watched, 1) : Peers();
     for (;;) {
-      std::uint32_t const key = sequence_.load();
-      arrivals_.fetch_add(1);
+      auto const quiet = arrive();
       if (ready()) return Waited::Ready;
       if (deadline.passed()) return Waited::TimedOut;
-      if (!park({&sequence_, key}, peers, deadline)) {
+      if (!park(quiet, peers, deadline)) {
         return ready() ? Waited::Ready : Waited::PeerDied;
       }
       if (ready()) return Waited::Ready;

@@ -2,6 +2,7 @@
 // Sleeping on a word beside the lives of other processes or threads: the slow half of every wait.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
@@ -78,16 +79,17 @@ inline bool spread_deaths(Peers peers) {
 }
 }  // namespace park_detail
 
-/// Sleeps while `own` holds what is expected, all of `peers` (at most kMostPeers) live, and the
-/// deadline has not passed; may also return without a reason. False: there is news of a peer.
-inline bool park(os::FutexExpectation own, Peers peers, base::Deadline deadline) {
-  if (peers.empty()) {
-    static_cast<void>(os::futex_wait(*own.word, own.expected, deadline));
+/// Sleeps while all of `own` hold what is expected, all of `peers` live, and the deadline has not
+/// passed; may also return without a reason. False: there is news of a peer. REQUIRES: one word or
+/// more, with the peers at most os::kMostFutexWords.
+inline bool park(std::span<os::FutexExpectation const> own, Peers peers, base::Deadline deadline) {
+  if (peers.empty() && own.size() == 1) {
+    static_cast<void>(os::futex_wait(*own[0].word, own[0].expected, deadline));
     return true;
   }
   std::array<os::FutexExpectation, os::kMostFutexWords> words;
-  words[0] = own;
-  std::size_t count = 1;
+  std::copy(own.begin(), own.end(), words.begin());
+  auto count = own.size();
   for (auto const& peer : peers) {
     auto const watched =
         peer.holder == Peer::kAbsent ? peer.life->watch_absent() : peer.life->watch(peer.holder);
@@ -100,9 +102,12 @@ inline bool park(os::FutexExpectation own, Peers peers, base::Deadline deadline)
   auto const check = earlier(deadline, base::Deadline::after(park_detail::kHeirCheck));
   if (os::futex_wait_any({words.data(), count}, check) == os::FutexResult::Unsupported) {
     auto const slice = earlier(deadline, base::Deadline::after(park_detail::kLivenessCheck));
-    static_cast<void>(os::futex_wait(*own.word, own.expected, slice));
+    static_cast<void>(os::futex_wait(*own[0].word, own[0].expected, slice));
   }
   return !park_detail::spread_deaths(peers);
+}
+inline bool park(os::FutexExpectation const& own, Peers peers, base::Deadline deadline) {
+  return park({&own, 1}, peers, deadline);
 }
 
 }  // namespace multiprocessing::sync

@@ -3,13 +3,15 @@
 #pragma once
 
 #include <algorithm>
-#include <condition_variable>
+#include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <mutex>
 #include <span>
+#include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/os/futex.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/sync/park.hpp>
 #include <multiprocessing/work/crew.hpp>
@@ -19,73 +21,65 @@ namespace multiprocessing::work {
 
 namespace any_of_detail {
 
-template <class Ready>
-bool await_one_crew(Crew& crew, Ready const& ready, base::Deadline deadline) {
-  auto& board = crew.board();
-  for (;;) {
-    auto const told = board.tasks.told.load();
-    if (ready()) return true;
-    auto const outcome =
-        board.tasks.news.await([&] { return board.tasks.told.load() != told; }, deadline,
-                               sync::AdaptiveSpin::of_this_thread(), &board.nursery_life);
-    if (outcome == sync::Waited::TimedOut) return ready();
-  }
+/// The crews that the groups belong to, each once.
+inline std::vector<Crew*> crews_of(std::span<std::shared_ptr<TaskGroup> const> groups) {
+  std::vector<Crew*> crews;
+  for (auto const& group : groups) crews.push_back(&group->crew());
+  std::sort(crews.begin(), crews.end());
+  crews.erase(std::unique(crews.begin(), crews.end()), crews.end());
+  return crews;
 }
 
-/// What rings when a task of any crew has settled.
-struct Bell {
-  std::mutex mutex;
-  std::condition_variable rings;
-  std::size_t count = 0;  // guarded by mutex
+/// How many tasks they have told of.
+inline std::uint64_t told_by(std::span<Crew* const> crews) noexcept {
+  std::uint64_t told = 0;
+  for (auto* const crew : crews) told += crew->board().tasks.told.load();
+  return told;
+}
 
-  void ring() {
-    {
-      std::lock_guard const lock(mutex);
-      ++count;
+/// Sleeps until one of the crews tells of more than `told`, or ends; may also return without a
+/// reason. False: all have ended.
+inline bool sleep(std::span<Crew* const> crews, std::uint64_t told, base::Deadline deadline) {
+  constexpr std::size_t kMostCrews = os::kMostFutexWords / 2;  // each with its nursery
+  constexpr std::chrono::milliseconds kLookAtTheOthers{10};
+  std::vector<os::FutexExpectation> news;
+  std::vector<sync::Peer> nurseries;
+  for (auto* const crew : crews) {
+    if (crew->is_over()) continue;
+    if (news.size() == kMostCrews) {
+      deadline = earlier(deadline, base::Deadline::after(kLookAtTheOthers));
+      break;
     }
-    rings.notify_all();
+    news.push_back(crew->board().tasks.news.arrive());
+    nurseries.emplace_back(crew->board().nursery_life);
   }
-};
-
-template <class Ready>
-bool await_crews(std::span<std::shared_ptr<TaskGroup> const> groups, Ready const& ready,
-                 base::Deadline deadline) {
-  auto const bell = std::make_shared<Bell>();
-  for (auto const& group : groups) {
-    if (group->settled()) continue;
-    group->crew().callbacks().add([group] { return group->settled(); }, [bell] { bell->ring(); });
-  }
-  std::unique_lock lock(bell->mutex);
-  for (std::size_t seen = 0;;) {
-    lock.unlock();
-    if (ready()) return true;
-    lock.lock();
-    auto const is_news = [&] { return bell->count != seen; };
-    if (deadline.is_never()) {
-      bell->rings.wait(lock, is_news);
-    } else if (!bell->rings.wait_until(lock, deadline.time(), is_news)) {
-      lock.unlock();
-      return ready();
-    }
-    seen = bell->count;
-  }
+  if (news.empty()) return false;
+  if (told_by(crews) == told) static_cast<void>(sync::park(news, nurseries, deadline));
+  return true;
 }
 
 }  // namespace any_of_detail
 
-/// Blocks: until `ready()`, which is looked at whenever one of the groups has settled; false: the
-/// deadline has passed. REQUIRES: ready() once all have. Of tasks of several crews each crew's
-/// thread for callbacks tells. Throws: std::system_error when there is none to be had.
+/// Blocks: until `ready()`, which is looked at whenever a task with kTellAll of one of the crews
+/// has settled; false: the deadline has passed, or all crews have ended.
+template <class Ready>
+bool await_news(std::span<Crew* const> crews, Ready const& ready, base::Deadline deadline) {
+  auto& spin = sync::AdaptiveSpin::of_this_thread();
+  for (;;) {
+    auto const told = any_of_detail::told_by(crews);
+    if (ready()) return true;
+    if (deadline.passed()) return false;
+    if (spin([&] { return any_of_detail::told_by(crews) != told; })) continue;
+    if (!any_of_detail::sleep(crews, told, deadline)) return ready();
+  }
+}
+
+/// The same, whenever one of the groups has settled.
 template <class Ready>
 bool await_any(std::span<std::shared_ptr<TaskGroup> const> groups, Ready const& ready,
                base::Deadline deadline) {
-  if (groups.empty()) return ready();
   for (auto const& group : groups) group->tell_all();
-  auto& crew = groups.front()->crew();
-  bool const is_one = std::all_of(groups.begin(), groups.end(),
-                                  [&](auto const& group) { return &group->crew() == &crew; });
-  return is_one ? any_of_detail::await_one_crew(crew, ready, deadline)
-                : any_of_detail::await_crews(groups, ready, deadline);
+  return await_news(any_of_detail::crews_of(groups), ready, deadline);
 }
 
 }  // namespace multiprocessing::work

@@ -261,14 +261,7 @@ class Crew {
   void cancel_free(char const* call) {
     require_owner(call);
     std::lock_guard const guard(mutex_);
-    auto& tasks = board_->tasks;
-    for (auto* const ring : {&tasks.submitted, &tasks.retried}) {
-      for (auto at = ring->cursor.load(); at < ring->tail.load(); ++at) {
-        auto const id = TaskId::unpack(tasks.slot(segment_, *ring, at).load());
-        ChunkWord const free{id.generation, 0, ChunkWord::Phase::Free};
-        tasks.settle(entry(id), free, ChunkWord::Phase::Dropped);
-      }
-    }
+    board_->tasks.drop_free(segment_);
   }
 
   enum class Ending { ask, kill };

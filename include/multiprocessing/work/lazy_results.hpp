@@ -19,7 +19,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/sync/adaptive_spin.hpp>
+#include <multiprocessing/work/any_of.hpp>
 #include <multiprocessing/work/crew.hpp>
 #include <multiprocessing/work/map.hpp>
 #include <multiprocessing/work/submit.hpp>
@@ -28,9 +28,11 @@
 namespace multiprocessing::work {
 
 struct LazyOptions {
+  enum class Order { of_items, of_ends };
+
   std::uint64_t chunk_size = 1;
   std::uint64_t window = 1;  ///< tasks whose results have not been asked for
-  bool in_order = true;
+  Order order = Order::of_items;
   base::Deadline deadline = base::Deadline::never();  ///< of all results
   SubmitOptions submit = {};
 };
@@ -61,7 +63,7 @@ class LazyResults {
         f_(std::move(f)),
         view_(std::move(view)),
         next_item_(std::ranges::begin(view_)) {
-    options_.submit.tells_all = !options.in_order;
+    options_.submit.tells_all = options.order == LazyOptions::Order::of_ends;
     fill();
   }
   LazyResults(LazyResults const&) = delete;
@@ -78,7 +80,8 @@ class LazyResults {
     while (values_.empty()) {
       fill();
       if (under_way_.empty()) return std::nullopt;
-      auto const done = options_.in_order ? await_first(deadline) : await_any(deadline);
+      auto const done = options_.order == LazyOptions::Order::of_items ? await_first(deadline)
+                                                                       : await_any(deadline);
       auto const chunk = std::move(under_way_[done]);
       under_way_.erase(under_way_.begin() + static_cast<std::ptrdiff_t>(done));
       take(chunk);
@@ -155,19 +158,15 @@ class LazyResults {
     return 0;
   }
   std::size_t await_any(base::Deadline deadline) {
-    auto& board = crew_->board();
-    for (;;) {
-      auto const told = board.tasks.told.load();
-      auto const found = std::find_if(under_way_.begin(), under_way_.end(),
-                                      [](Chunk const& chunk) { return chunk.settled(); });
-      if (found != under_way_.end()) {
-        return static_cast<std::size_t>(found - under_way_.begin());
-      }
-      auto const outcome =
-          board.tasks.news.await([&] { return board.tasks.told.load() != told; }, deadline,
-                                 sync::AdaptiveSpin::of_this_thread(), &board.nursery_life);
-      if (outcome == sync::Waited::TimedOut) throw_late();
-    }
+    auto found = under_way_.end();
+    auto const is_found = [&] {
+      found = std::find_if(under_way_.begin(), under_way_.end(),
+                           [](Chunk const& chunk) { return chunk.settled(); });
+      return found != under_way_.end();
+    };
+    auto* const crew = crew_.get();
+    if (!await_news({&crew, 1}, is_found, deadline)) throw_late();
+    return static_cast<std::size_t>(found - under_way_.begin());
   }
   [[noreturn]] void throw_late() const {
     throw TimeoutError(std::string(call_) + ": the next result is not there in time");

@@ -28,13 +28,6 @@
 
 namespace multiprocessing::work {
 
-/// What does not change from task to task of a submission.
-struct SubmitOptions {
-  std::uint16_t retries = 0;
-  std::uint32_t timeout_ms = 0;  ///< of each task; 0: none
-  bool tells_all = false;
-};
-
 /// Submits what `Code::write(bytes, parcel, number_of, parts...)` writes, to be run by Code::run.
 /// Throws: what that does; as Crew::submit().
 template <class Code, class... Parts>
@@ -44,10 +37,7 @@ void submit(TaskGroup& group, SubmitOptions const& options, Parts const&... part
   channel::Scratch scratch;
   wire::Parcel parcel;
   Code::write(scratch.bytes(), parcel, crew, parts...);
-  auto draft = TaskDraft::of(crew.number_of(&Code::run), scratch.bytes(), parcel);
-  draft.retries = options.retries;
-  draft.timeout_ms = options.timeout_ms;
-  draft.tells_all = options.tells_all;
+  auto draft = TaskDraft::of(crew.number_of(&Code::run), scratch.bytes(), parcel, options);
   group.submit(draft);
 }
 
@@ -62,10 +52,7 @@ Prepared prepare(Crew& crew, SubmitOptions const& options, Parts const&... parts
   wire::Parcel parcel;
   Code::write(prepared.bytes, parcel, crew, parts...);
   auto& draft = prepared.draft;
-  draft = TaskDraft::of(crew.number_of(&Code::run), prepared.bytes, parcel);
-  draft.retries = options.retries;
-  draft.timeout_ms = options.timeout_ms;
-  draft.tells_all = options.tells_all;
+  draft = TaskDraft::of(crew.number_of(&Code::run), prepared.bytes, parcel, options);
   if (draft.block.lease != nullptr) {
     draft.input = {draft.block.lease->data() + draft.block.offset, prepared.bytes.size()};
     prepared.bytes = {};

@@ -262,21 +262,15 @@ class Supervisor {
       return word.settled() ? word.phase : ChunkWord::Phase::Dropped;
     });
     auto& tasks = board_.tasks;
-    auto const drop = [&](TaskId id, WorkerNumber worker, ChunkWord::Phase from) {
-      auto& task = tasks.entry(segment_, id.index);
-      tasks.settle(task, {id.generation, worker, from}, ChunkWord::Phase::Dropped);
-    };
-    for (auto* const ring : {&tasks.submitted, &tasks.retried}) {
-      for (auto at = ring->cursor.load(); at < ring->tail.load(); ++at) {
-        auto const id = TaskId::unpack(tasks.slot(segment_, *ring, at).load());
-        drop(id, 0, ChunkWord::Phase::Free);
-      }
-    }
+    tasks.drop_free(segment_);
     for (std::size_t number = 0; number < nursery_.size(); ++number) {
       auto const id = TaskId::unpack(board_.pages[number].task.load());
       if (id.generation == 0) continue;
-      drop(id, static_cast<WorkerNumber>(number), ChunkWord::Phase::Claimed);
-      tasks.tell(tasks.entry(segment_, id.index));
+      auto& task = tasks.entry(segment_, id.index);
+      ChunkWord const claimed{id.generation, static_cast<WorkerNumber>(number),
+                              ChunkWord::Phase::Claimed};
+      tasks.settle(task, claimed, ChunkWord::Phase::Dropped);
+      tasks.tell(task);  // it may have been killed before it did that
     }
   }
 

@@ -17,6 +17,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/channel/envelope.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
@@ -107,6 +108,7 @@ class TaskGroup {
 
   /// The same, and those that a worker runs: it is killed.
   bool cancel_running() noexcept {
+    if (!crew_->is_owner()) return false;
     // Again, as long as it goes from hand to hand.
     while (!cancel()) {
       bool is_any_left = false;
@@ -152,7 +154,7 @@ class TaskGroup {
   }
   wire::Parcel parcel(std::size_t i) const {
     auto const id = entry(i).result_id.load();
-    return id == 0 ? wire::Parcel() : parcel_in_block(shm::Arena::block_of(id));
+    return id == 0 ? wire::Parcel() : channel::enclosed_in(shm::Arena::block_of(id));
   }
 
   // For messages.
@@ -175,7 +177,7 @@ class TaskGroup {
 
   static std::span<std::byte const> kept(TaskEntry const& task) {
     auto const id = task.result_id.load();
-    if (id != 0) return bytes_in_block(shm::Arena::block_of(id), task.result_size);
+    if (id != 0) return channel::bytes_in(shm::Arena::block_of(id), task.result_size);
     auto const size = static_cast<std::size_t>(task.result_size);
     return {task.room + TaskEntry::kRoom - size, size};
   }

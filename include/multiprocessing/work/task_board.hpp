@@ -155,6 +155,17 @@ class TaskBoard {
     }
   }
 
+  /// Gives up all that nobody has claimed. REQUIRES: nothing is published meanwhile.
+  void drop_free(shm::Segment const& segment) noexcept {
+    for (auto* const ring : {&submitted, &retried}) {
+      for (auto at = ring->cursor.load(); at < ring->tail.load(); ++at) {
+        auto const id = TaskId::unpack(slot(segment, *ring, at).load());
+        ChunkWord const free{id.generation, 0, ChunkWord::Phase::Free};
+        settle(entry(segment, id.index), free, ChunkWord::Phase::Dropped);
+      }
+    }
+  }
+
   /// From `from` to a settled phase. False when it was in another phase than that.
   bool settle(TaskEntry& task, ChunkWord from, ChunkWord::Phase phase) noexcept {
     auto expected = from.pack();

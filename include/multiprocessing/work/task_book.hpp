@@ -21,19 +21,24 @@
 
 namespace multiprocessing::work {
 
+/// What does not change from task to task of a submission.
+struct SubmitOptions {
+  std::uint16_t retries = 0;
+  std::uint32_t timeout_ms = 0;  ///< of each task; 0: none
+  bool tells_all = false;        ///< see TaskEntry::kTellAll
+};
+
 /// A task that is not in the board yet.
 struct TaskDraft {
   CodeNumber code = 0;
   std::span<std::byte const> input;
   channel::Enclosed block = {};  ///< the input, where it is too large for the entry, or has handles
-  bool tells_all = false;
-  std::uint16_t retries = 0;
-  std::uint32_t timeout_ms = 0;
+  SubmitOptions options = {};
 
   /// Throws: std::bad_alloc.
-  static TaskDraft of(CodeNumber code, std::span<std::byte const> input,
-                      wire::Parcel const& parcel) {
-    TaskDraft draft{.code = code, .input = input};
+  static TaskDraft of(CodeNumber code, std::span<std::byte const> input, wire::Parcel const& parcel,
+                      SubmitOptions const& options = {}) {
+    TaskDraft draft{.code = code, .input = input, .options = options};
     if (input.size() > TaskEntry::kRoom || !parcel.empty()) {
       draft.block = channel::enclose(input, parcel);
     }
@@ -81,13 +86,13 @@ class TaskBook {
     TaskId id{before.generation + 1, index};
     if (id.generation == 0) id.generation = 1;
     task.code = draft.code;
-    task.retries = draft.retries;
-    task.timeout_ms = draft.timeout_ms;
+    task.retries = draft.options.retries;
+    task.timeout_ms = draft.options.timeout_ms;
     task.deaths = 0;
     task.input_size = draft.input.size();
     task.input_block = TaskEntry::kNoBlock;
     task.result_id.store(0, std::memory_order_relaxed);  // pairs with nothing: published behind it
-    task.flags.store(draft.tells_all ? TaskEntry::kTellAll : 0, std::memory_order_relaxed);
+    task.flags.store(draft.options.tells_all ? TaskEntry::kTellAll : 0, std::memory_order_relaxed);
     if (draft.block.lease != nullptr) {
       task.input_block = draft.block.lease->block();
       arena().give(task.input_block, board_.anchor);

@@ -7,7 +7,6 @@
 #include <span>
 
 #include <multiprocessing/channel/envelope.hpp>
-#include <multiprocessing/channel/message.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/process.hpp>
@@ -18,22 +17,6 @@
 #include <multiprocessing/work/task_board.hpp>
 
 namespace multiprocessing::work {
-
-/// The bytes of an input or a result that lies in a block of the heap, or in the entry.
-inline std::span<std::byte const> bytes_in_block(std::uint32_t block, std::uint64_t size) {
-  auto const& arena = shm::Heap::instance().arena();
-  auto const references = arena.references_of(block).size();
-  auto const offset = references == 0 ? 0 : shm::Arena::references_size(references);
-  return {arena.data(block) + offset, size};
-}
-/// What came along with them. Throws: std::bad_alloc.
-inline wire::Parcel parcel_in_block(std::uint32_t block) {
-  std::vector<wire::Parcel::Lease> leases;
-  for (auto const each : shm::Heap::instance().arena().references_of(block)) {
-    leases.push_back(std::make_shared<shm::Lease const>(shm::InUse{each}));
-  }
-  return wire::Parcel(std::move(leases));
-}
 
 /// Gives up what a worker has kept, if it came so far: one that was killed may have named a block
 /// that is gone. Throws: std::system_error.
@@ -53,11 +36,11 @@ struct TaskContext {
   TaskEntry& task;
 
   std::span<std::byte const> input() const {
-    if (is_in_block()) return bytes_in_block(task.input_block, task.input_size);
+    if (is_in_block()) return channel::bytes_in(task.input_block, task.input_size);
     return {task.room, static_cast<std::size_t>(task.input_size)};
   }
   wire::Parcel parcel() const {
-    return is_in_block() ? parcel_in_block(task.input_block) : wire::Parcel();
+    return is_in_block() ? channel::enclosed_in(task.input_block) : wire::Parcel();
   }
 
   /// See ChunkContext::end_if_forked().
