@@ -427,6 +427,18 @@ TEST_CASE("results that nobody asks for leave nothing", "[async_result]") {
   CHECK(arena.used_blocks() <= before + 2);  // of the last, that nobody has looked for since
 }
 
+TEST_CASE("a result that is kept does not keep the arguments", "[async_result]") {
+  auto& arena = mp::shm::Heap::instance().arena();
+  mp::Pool pool(1);
+  auto const length = [](std::string const& text) { return text.size(); };
+  pool.apply(length, std::string(1000, 'x'));
+  auto const before = arena.used_blocks();
+  std::vector<mp::AsyncResult<std::size_t>> kept;
+  for (int i = 0; i < 50; ++i) kept.push_back(pool.apply_async(length, std::string(1000, 'x')));
+  for (auto const& result : kept) CHECK(result.get() == 1000);
+  CHECK(arena.used_blocks() == before);
+}
+
 TEST_CASE("many threads submit and wait", "[async_result]") {
   mp::Pool pool(2);
   std::vector<std::thread> threads;

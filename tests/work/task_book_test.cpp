@@ -58,7 +58,7 @@ TEST_CASE("a task that is put up has what its draft says", "[task_book]") {
   CHECK(task.deaths == 0);
   CHECK(task.timeout_ms == 1000);
   CHECK(task.flags == TaskEntry::kTellAll);
-  CHECK(task.input_block == TaskEntry::kNoBlock);
+  CHECK(task.input_id == 0);
   CHECK(support::text_of({task.room, task.input_size}) == "input");
 }
 
@@ -76,7 +76,7 @@ TEST_CASE("the entry of a task that is over is used again, under another name", 
   CHECK(task.deaths == 0);
   CHECK(task.flags == 0);
   CHECK(task.result_id == 0);
-  CHECK(task.input_block == TaskEntry::kNoBlock);
+  CHECK(task.input_id == 0);
 }
 
 TEST_CASE("a generation that has come round leaves out the 0 of no task", "[task_book]") {
@@ -99,14 +99,15 @@ TEST_CASE("the entry of a task that nobody asks for is used again once that is o
   CHECK(table.publish().index == abandoned.index);
 }
 
-TEST_CASE("blocks of inputs and results are given back with their task", "[task_book]") {
+TEST_CASE("the block of an input is given back when it has been run, of a result with the task",
+          "[task_book]") {
   TaskTable table;
   auto const before = used_blocks();
   auto const id = table.publish(&keep_large, support::bytes_of(std::string(kTooLong, 'x')));
   CHECK(used_blocks() == before + 1);
   REQUIRE(table.run_one());
   REQUIRE(table.phase(id) == Phase::Done);
-  CHECK(used_blocks() == before + 2);
+  CHECK(used_blocks() == before + 1);
   CHECK(table.result(id).size() == kTooLong);
   table.book().release(id);
   CHECK(used_blocks() == before);
@@ -118,7 +119,7 @@ TEST_CASE("blocks of what nobody asks for are given back by later tasks", "[task
   auto const id = table.publish(&keep_large, support::bytes_of(std::string(kTooLong, 'x')));
   table.book().release(id);
   REQUIRE(table.run_one());
-  CHECK(used_blocks() == before + 2);
+  CHECK(used_blocks() == before + 1);
   table.publish();
   CHECK(used_blocks() == before);
 }

@@ -53,7 +53,7 @@ TEST_CASE("an input is read where it lies, in the entry or in a block", "[task_c
                                  TaskEntry::kRoom + 1, std::size_t{100'000}}) {
     Claimed claimed(text(size, 'i'));
     CHECK(text_of(claimed.context().input()) == text(size, 'i'));
-    CHECK((claimed.task().input_block == TaskEntry::kNoBlock) == (size <= TaskEntry::kRoom));
+    CHECK((claimed.task().input_id == 0) == (size <= TaskEntry::kRoom));
     CHECK(claimed.context().parcel().empty());
   }
 }

@@ -201,7 +201,7 @@ class Supervisor {
     auto const number = static_cast<WorkerNumber>(dead.number);
     ChunkWord const claimed{id.generation, number, ChunkWord::Phase::Claimed};
     if (task.word.load() == claimed.pack()) {
-      forget_result(board_.tasks, task);
+      give_up_block(board_.tasks, task.result_id);
       ++task.deaths;
       if (task.deaths <= task.retries && board_.phase.load() != Board::Phase::Terminating) {
         auto expected = claimed.pack();  // unless the owner gives it up just now

@@ -59,20 +59,20 @@ struct TaskDeath {
 /// has claimed it before that settles it.
 struct alignas(base::kCacheLine) TaskEntry {
   static constexpr std::size_t kRoom = 56;
-  static constexpr std::uint32_t kNoBlock = UINT32_MAX;
   static constexpr std::uint32_t kTellAll = 1;  ///< in `flags`: somebody waits for any of many
 
   AtomicChunkWord word{0};
   sync::EventCount settled;
   std::atomic<std::uint32_t> flags{0};
-  CodeNumber code = 0;                   ///< a RunTask
-  std::uint32_t input_block = kNoBlock;  ///< of the heap; without one, the input is in `room`
+  std::uint32_t timeout_ms = 0;  ///< 0: it has all the time
+  std::uint16_t retries = 0;     ///< how many deaths of workers it may cost before it is Lost
+  std::uint16_t deaths = 0;      ///< how many it has
   std::uint64_t input_size = 0;
   std::uint64_t result_size = 0;
-  std::atomic<std::uint64_t> result_id{0};  ///< of a block; 0: it is in `room`
-  std::uint32_t timeout_ms = 0;             ///< 0: it has all the time
-  std::uint16_t retries = 0;  ///< how many deaths of workers it may cost before it is Lost
-  std::uint16_t deaths = 0;   ///< how many it has
+  // Ids of blocks of the heap; 0: it is in `room`, or was given up.
+  std::atomic<std::uint64_t> input_id{0};
+  std::atomic<std::uint64_t> result_id{0};
+  CodeNumber code = 0;        ///< a RunTask
   std::int32_t late_pid = 0;  ///< of the worker that did not do it in time
   std::byte room[kRoom] = {};
 

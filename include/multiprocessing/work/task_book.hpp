@@ -90,12 +90,13 @@ class TaskBook {
     task.timeout_ms = draft.options.timeout_ms;
     task.deaths = 0;
     task.input_size = draft.input.size();
-    task.input_block = TaskEntry::kNoBlock;
-    task.result_id.store(0, std::memory_order_relaxed);  // pairs with nothing: published behind it
+    // relaxed: pairs with nothing; they are published behind it
+    task.input_id.store(0, std::memory_order_relaxed);
+    task.result_id.store(0, std::memory_order_relaxed);
     task.flags.store(draft.options.tells_all ? TaskEntry::kTellAll : 0, std::memory_order_relaxed);
     if (draft.block.lease != nullptr) {
-      task.input_block = draft.block.lease->block();
-      arena().give(task.input_block, board_.anchor);
+      task.input_id = draft.block.lease->id();
+      shm::Heap::instance().arena().give(draft.block.lease->block(), board_.anchor);
     } else if (!draft.input.empty()) {
       std::memcpy(task.room, draft.input.data(), draft.input.size());
     }
@@ -119,8 +120,6 @@ class TaskBook {
  private:
   static constexpr std::uint32_t kMost = 1 << 22;
   static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
-
-  shm::Arena& arena() const noexcept { return shm::Heap::instance().arena(); }
 
   /// Makes pages for a table from its entry `index` on; returns up to which.
   std::uint64_t commit(shm::Offset table, std::uint64_t index, std::uint64_t size) const {
@@ -160,11 +159,8 @@ class TaskBook {
 
   void free(std::uint32_t index) noexcept {
     auto& task = board_.entry(segment_, index);
-    try {
-      if (task.input_block != TaskEntry::kNoBlock) arena().disown(task.input_block);
-      forget_result(board_, task);
-    } catch (std::exception const&) {  // they go with the anchor
-    }
+    give_up_block(board_, task.input_id);
+    give_up_block(board_, task.result_id);
     free_.push_back(index);
   }
 

@@ -2,8 +2,11 @@
 // What the code of a task sees in its worker.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
+#include <exception>
 #include <span>
 
 #include <multiprocessing/channel/envelope.hpp>
@@ -18,14 +21,17 @@
 
 namespace multiprocessing::work {
 
-/// Gives up what a worker has kept, if it came so far: one that was killed may have named a block
-/// that is gone. Throws: std::system_error.
-inline void forget_result(TaskBoard const& board, TaskEntry& task) {
-  auto const result = task.result_id.exchange(0);
+/// Gives up a task's input or result, if there is one: who was killed may have named a block that
+/// is gone.
+inline void give_up_block(TaskBoard const& board, std::atomic<std::uint64_t>& named) noexcept {
+  auto const id = named.exchange(0);
   auto& arena = shm::Heap::instance().arena();
-  auto const block = shm::Arena::block_of(result);
-  if (result == 0 || !arena.exists(result) || arena.owner_of(block) != board.anchor) return;
-  arena.disown(block);
+  auto const block = shm::Arena::block_of(id);
+  if (id == 0 || !arena.exists(id) || arena.owner_of(block) != board.anchor) return;
+  try {
+    arena.disown(block);
+  } catch (std::exception const&) {  // it goes with the anchor
+  }
 }
 
 struct TaskContext {
@@ -36,11 +42,11 @@ struct TaskContext {
   TaskEntry& task;
 
   std::span<std::byte const> input() const {
-    if (is_in_block()) return channel::bytes_in(task.input_block, task.input_size);
+    if (is_in_block()) return channel::bytes_in(input_block(), task.input_size);
     return {task.room, static_cast<std::size_t>(task.input_size)};
   }
   wire::Parcel parcel() const {
-    return is_in_block() ? channel::enclosed_in(task.input_block) : wire::Parcel();
+    return is_in_block() ? channel::enclosed_in(input_block()) : wire::Parcel();
   }
 
   /// See ChunkContext::end_if_forked().
@@ -51,8 +57,7 @@ struct TaskContext {
   /// Keeps the result for the owner. Throws: std::bad_alloc.
   void keep(std::span<std::byte const> bytes, wire::Parcel const& parcel) const {
     // At the end of the room: in front is what a retry would need.
-    bool const may_be_retried = task.deaths < task.retries;
-    auto const used = may_be_retried && !is_in_block() ? task.input_size : 0;
+    auto const used = may_be_retried() && !is_in_block() ? task.input_size : 0;
     task.result_size = bytes.size();
     if (parcel.empty() && bytes.size() <= TaskEntry::kRoom - used) {
       if (!bytes.empty()) {
@@ -65,8 +70,16 @@ struct TaskContext {
     shm::Heap::instance().arena().give(block.lease->block(), board.anchor);
   }
 
+  /// Gives up the input, unless the task may be run again: the result may be kept for long.
+  /// REQUIRES: it has been run.
+  void give_up_input() const noexcept {
+    if (!may_be_retried()) give_up_block(board, task.input_id);
+  }
+
  private:
-  bool is_in_block() const noexcept { return task.input_block != TaskEntry::kNoBlock; }
+  bool may_be_retried() const noexcept { return task.deaths < task.retries; }
+  bool is_in_block() const noexcept { return task.input_id.load() != 0; }
+  shm::Number input_block() const noexcept { return shm::Arena::block_of(task.input_id.load()); }
 };
 
 /// Runs a task: decodes the function and its arguments, calls it, keeps the result.

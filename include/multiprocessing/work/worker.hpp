@@ -150,6 +150,7 @@ class Worker {
     }
     context.end_if_forked();
     if (task.timeout_ms != 0) board_->pages[number_].deadline = 0;
+    context.give_up_input();
     ChunkWord const claimed{id.generation, number_, ChunkWord::Phase::Claimed};
     // Somebody has settled it, and is about to have this process killed.
     if (!tasks.settle(task, claimed, phase)) os::exit_now(0);
