@@ -28,9 +28,9 @@ namespace multiprocessing {
 /// Threads: external synchronization. Processes: only the one that owns the pool.
 /// Blocks, reading: until the next result is there. Peer death: as Pool::map().
 /// Python: the iterator of multiprocessing.pool.Pool.imap
-template <class F, std::ranges::view View>
+template <class F, std::ranges::input_range Items>
 class [[nodiscard]] LazyRange {
-  using Results = work::LazyResults<F, View>;
+  using Results = work::LazyResults<F, Items>;
 
  public:
   using value_type = typename Results::Value;
@@ -96,13 +96,13 @@ namespace lazy_range_detail {
 template <class F, class Items>
 auto make(std::shared_ptr<work::Crew> const& crew, char const* call,
           work::LazyOptions const& options, F const& f, Items&& items) {
-  using View = std::views::all_t<Items>;
-  using Item = std::ranges::range_value_t<View>;
+  using Kept = work::KeptItems<Items>;
+  using Item = std::ranges::range_value_t<Kept>;
   work::require_item_task<F, Item>();
   if constexpr (work::ItemTask<F, Item>) {
     crew->require_open(call);
-    return LazyRange<F, View>(std::make_unique<work::LazyResults<F, View>>(
-        crew, call, options, f, std::views::all(std::forward<Items>(items))));
+    return LazyRange<F, Kept>(std::make_unique<work::LazyResults<F, Kept>>(
+        crew, call, options, f, std::forward<Items>(items)));
   }
 }
 

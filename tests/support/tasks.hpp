@@ -6,10 +6,14 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <cstddef>
+#include <functional>
 #include <iterator>
 #include <numeric>
+#include <ranges>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace support {
@@ -74,5 +78,40 @@ class OnePass {
   int size_;
   int throws_at_;
 };
+
+/// make(0), make(1), .. make(n - 1), as they are read: a view. What std::views would do, which
+/// clang 14 can not use with libstdc++.
+template <class Make = std::identity>
+class Made : public std::ranges::view_base {
+ public:
+  explicit Made(int n, Make make = {}) : n_(n), make_(make) {}
+
+  class Iterator {
+   public:
+    using value_type = std::remove_cvref_t<std::invoke_result_t<Make&, int>>;
+    using difference_type = std::ptrdiff_t;
+
+    explicit Iterator(Made const* range) : range_(range) {}
+    value_type operator*() const { return range_->make_(int{i_}); }
+    Iterator& operator++() {
+      ++i_;
+      return *this;
+    }
+    void operator++(int) { ++i_; }
+    bool operator==(std::default_sentinel_t) const { return i_ == range_->n_; }
+
+   private:
+    Made const* range_;
+    int i_ = 0;
+  };
+
+  Iterator begin() const { return Iterator(this); }
+  std::default_sentinel_t end() const { return {}; }
+
+ private:
+  int n_;
+  Make make_;
+};
+inline constexpr int kNoEnd = -1;
 
 }  // namespace support

@@ -49,7 +49,7 @@ TEST_CASE("no initializer is none, a callable is called", "[initializer]") {
 TEST_CASE("an initializer that was sent does what the one that was written does", "[initializer]") {
   mp::wire::Bytes bytes;
   calls = 0;
-  int const by = 5;
+  int by = 5;
   Initializer([by] { calls += by; }).save(bytes);
   auto const read = Initializer::read(bytes);
   CHECK(read);

@@ -99,8 +99,8 @@ TEST_CASE("results come in the order of their items, whatever the chunks and the
   OwnCrew own;
   for (std::uint64_t const chunk : {1U, 3U, 100U}) {
     for (std::uint64_t const window : {1U, 4U, 1000U}) {
-      auto const results = lazy(own, {.chunk_size = chunk, .window = window}, &support::square,
-                                std::views::iota(0, 20));
+      auto const results =
+          lazy(own, {.chunk_size = chunk, .window = window}, &support::square, support::Made(20));
       CHECK(all_of(*results) == support::squares(20));
       CHECK_FALSE(results->next(kNever));  // and none after the last
     }
@@ -109,13 +109,13 @@ TEST_CASE("results come in the order of their items, whatever the chunks and the
 
 TEST_CASE("of no items there are no results", "[lazy_results]") {
   OwnCrew own;
-  CHECK_FALSE(lazy(own, {}, &support::square, std::views::iota(0, 0))->next(kNever));
+  CHECK_FALSE(lazy(own, {}, &support::square, support::Made(0))->next(kNever));
 }
 
 TEST_CASE("a function that returns nothing is told of, item by item", "[lazy_results]") {
   OwnCrew own;
   auto const results = lazy(
-      own, {.chunk_size = 2}, [](int) {}, std::views::iota(0, 3));
+      own, {.chunk_size = 2}, [](int) {}, support::Made(3));
   for (int i = 0; i < 3; ++i) CHECK(results->next(kNever) == std::monostate());
   CHECK_FALSE(results->next(kNever));
 }
@@ -133,8 +133,7 @@ TEST_CASE("items are taken as far ahead as the window says", "[lazy_results]") {
 
 TEST_CASE("an item that fails is told at its place, and reading goes on", "[lazy_results]") {
   OwnCrew own;
-  auto const results =
-      lazy(own, {.chunk_size = 1, .window = 3}, &odd_fails, std::views::iota(0, 6));
+  auto const results = lazy(own, {.chunk_size = 1, .window = 3}, &odd_fails, support::Made(6));
   for (int i = 0; i < 6; i += 2) {
     CHECK(results->next(kNever) == i);
     CHECK(support::message_of<std::out_of_range>([&] { results->next(kNever); }) ==
@@ -145,8 +144,7 @@ TEST_CASE("an item that fails is told at its place, and reading goes on", "[lazy
 
 TEST_CASE("of a chunk the first failure is told, once", "[lazy_results]") {
   OwnCrew own;
-  auto const results =
-      lazy(own, {.chunk_size = 4, .window = 1}, &odd_fails, std::views::iota(0, 8));
+  auto const results = lazy(own, {.chunk_size = 4, .window = 1}, &odd_fails, support::Made(8));
   for (char const* const first : {"1", "5"}) {
     CHECK(support::message_of<std::out_of_range>([&] { results->next(kNever); }) == first);
   }
@@ -179,7 +177,7 @@ TEST_CASE("a crew that is closed meanwhile costs what was not submitted, and no 
 
 TEST_CASE("a result that is not there in time is there for who asks again", "[lazy_results]") {
   OwnCrew own;
-  auto const results = lazy(own, {.window = 2}, &zero_waits, std::views::iota(0, 3));
+  auto const results = lazy(own, {.window = 2}, &zero_waits, support::Made(3));
   started->hear();
   CHECK_THAT(
       support::message_of<mp::TimeoutError>([&] { results->next(base::Deadline::after(1ms)); }),
@@ -191,7 +189,7 @@ TEST_CASE("a result that is not there in time is there for who asks again", "[la
 TEST_CASE("the deadline of all results ends a wait that has none", "[lazy_results]") {
   OwnCrew own;
   auto const results = lazy(own, {.window = 2, .deadline = base::Deadline::after(1ms)}, &zero_waits,
-                            std::views::iota(0, 3));
+                            support::Made(3));
   started->hear();
   CHECK_THROWS_AS(results->next(kNever), mp::TimeoutError);
   go->tell();
@@ -199,8 +197,8 @@ TEST_CASE("the deadline of all results ends a wait that has none", "[lazy_result
 
 TEST_CASE("without order, what is done first comes first", "[lazy_results]") {
   OwnCrew own;
-  auto const results = lazy(own, {.window = 2, .order = LazyOptions::Order::of_ends}, &zero_waits,
-                            std::views::iota(0, 5));
+  auto const results =
+      lazy(own, {.window = 2, .order = LazyOptions::Order::of_ends}, &zero_waits, support::Made(5));
   for (int i = 1; i < 5; ++i) CHECK(results->next(kNever) == i);
   CHECK_THROWS_AS(results->next(base::Deadline::after(1ms)), mp::TimeoutError);
   go->tell();
@@ -212,7 +210,7 @@ TEST_CASE("without order, each result comes once", "[lazy_results]") {
   OwnCrew own;
   auto const results =
       lazy(own, {.chunk_size = 3, .window = 5, .order = LazyOptions::Order::of_ends},
-           &support::square, std::views::iota(0, 200));
+           &support::square, support::Made(200));
   auto all = all_of(*results);
   std::sort(all.begin(), all.end());
   CHECK(all == support::squares(200));
@@ -221,7 +219,7 @@ TEST_CASE("without order, each result comes once", "[lazy_results]") {
 TEST_CASE("a worker that dies costs its item, the others come", "[lazy_results]") {
   OwnCrew own;
   auto const dies = [](int x) { return x == 1 ? support::kill_self(x) : x; };
-  auto const results = lazy(own, {.window = 2}, dies, std::views::iota(0, 4));
+  auto const results = lazy(own, {.window = 2}, dies, support::Made(4));
   CHECK(results->next(kNever) == 0);
   CHECK_THAT(support::message_of<mp::WorkerDied>([&] { results->next(kNever); }),
              ContainsSubstring("from item 1 on"));
@@ -230,8 +228,8 @@ TEST_CASE("a worker that dies costs its item, the others come", "[lazy_results]"
 
 TEST_CASE("who waits without order for a crew that breaks is told", "[lazy_results]") {
   OwnCrew own;
-  auto const results = lazy(own, {.window = 2, .order = LazyOptions::Order::of_ends}, &zero_waits,
-                            std::views::iota(0, 1));
+  auto const results =
+      lazy(own, {.window = 2, .order = LazyOptions::Order::of_ends}, &zero_waits, support::Made(1));
   started->hear();
   own.crew->terminate("test", Crew::Ending::kill);
   CHECK_THROWS_AS(results->next(kNever), mp::CancelledError);
@@ -251,8 +249,7 @@ TEST_CASE("results that are dropped give up what no worker has begun, and leave 
       return static_cast<int>(::write(to, text.data(), 1));
     };
     auto const results =
-        lazy(own, {.window = 5}, tells,
-             std::views::iota(0, 1000) | std::views::transform([&](int) { return large; }));
+        lazy(own, {.window = 5}, tells, support::Made(1000, [&](int) { return large; }));
     started->hear();
   }
   go->tell();

@@ -74,7 +74,7 @@ auto call_each(F f, std::vector<Item> const& items) {
 TEST_CASE("a function is called with its arguments, in their order", "[task_code]") {
   CHECK(call(&add, 3, 4) == 7);
   CHECK(call(&join, std::string("a"), std::make_unique<std::string>("b"), 'c') == "abc");
-  int const by = 10;
+  int by = 10;
   CHECK(call([by](int x, int y) { return by * x - y; }, 3, 4) == 26);
   CHECK(call([] { return std::string(1000, 'x'); }) == std::string(1000, 'x'));
 }

@@ -37,32 +37,30 @@ struct LazyOptions {
   SubmitOptions submit = {};
 };
 
-namespace lazy_results_detail {
-template <class View>
-inline constexpr bool kOwnsItems = false;
-template <class Range>
-inline constexpr bool kOwnsItems<std::ranges::owning_view<Range>> = true;
-}  // namespace lazy_results_detail
+/// How the items are kept until all have been read: what was handed over is owned, as views are.
+template <class Items>
+using KeptItems = std::conditional_t<std::ranges::view<std::remove_cvref_t<Items>>,
+                                     std::remove_cvref_t<Items>, Items>;
 
-/// f(item) for the items of a view. What it promises is said where it is public: in lazy_range.hpp.
+/// f(item) for the items of a range: of KeptItems, so an lvalue reference is one.
+/// What it promises is said where it is public: in lazy_range.hpp.
 /// Threads: external synchronization.
-template <class F, std::ranges::view View>
+template <class F, std::ranges::input_range Items>
 class LazyResults {
  public:
-  using Item = std::ranges::range_value_t<View>;
+  using Item = std::ranges::range_value_t<Items>;
   using Result = map_detail::ResultOf<F, Item>;
-  static constexpr bool kOwnsItems = lazy_results_detail::kOwnsItems<View>;
   /// Of a function that returns nothing, this is told for each item.
   using Value = std::conditional_t<std::is_void_v<Result>, std::monostate, Result>;
 
   LazyResults(std::shared_ptr<Crew> crew, char const* call, LazyOptions const& options, F f,
-              View view)
+              Items items)
       : crew_(std::move(crew)),
         call_(call),
         options_(options),
         f_(std::move(f)),
-        view_(std::move(view)),
-        next_item_(std::ranges::begin(view_)) {
+        items_(std::forward<Items>(items)),
+        next_item_(std::ranges::begin(items_)) {
     options_.submit.tells_all = options.order == LazyOptions::Order::of_ends;
     fill();
   }
@@ -74,7 +72,8 @@ class LazyResults {
     }
   }
 
-  /// nullopt: there are no more. Throws: TimeoutError; what an item's call has thrown, or the view.
+  /// nullopt: there are no more. Throws: TimeoutError; what an item's call has thrown, or the
+  /// range.
   std::optional<Value> next(base::Deadline deadline) {
     deadline = earlier(deadline, options_.deadline);
     while (values_.empty()) {
@@ -93,6 +92,8 @@ class LazyResults {
   }
 
  private:
+  static constexpr bool kIsOurs = !std::is_lvalue_reference_v<Items> && !std::ranges::view<Items>;
+
   struct Chunk {
     std::shared_ptr<TaskGroup> group;  // or:
     std::exception_ptr error;          // why there are no items, or they could not be submitted
@@ -101,7 +102,7 @@ class LazyResults {
     bool settled() const { return group == nullptr || group->settled(); }
   };
 
-  /// What can not be had from the view, or be submitted, is told at its place.
+  /// What can not be had from the range, or be submitted, is told at its place.
   void fill() noexcept {
     while (under_way_.size() < options_.window && !is_exhausted_) {
       Chunk chunk;
@@ -118,15 +119,15 @@ class LazyResults {
   }
 
   void read_items(std::vector<Item>& items) {
-    // The view is asked for the next item only when there is room for it.
+    // The range is asked for the next item only when there is room for it.
     while (items.size() < options_.chunk_size) {
       if (is_behind_item_) ++next_item_;
       is_behind_item_ = false;
-      if (next_item_ == std::ranges::end(view_)) {
+      if (next_item_ == std::ranges::end(items_)) {
         is_exhausted_ = true;
         return;
       }
-      if constexpr (kOwnsItems) {
+      if constexpr (kIsOurs) {
         items.emplace_back(std::ranges::iter_move(next_item_));
       } else {
         items.emplace_back(*next_item_);
@@ -186,8 +187,8 @@ class LazyResults {
   char const* call_;
   LazyOptions options_;
   F f_;
-  View view_;
-  std::ranges::iterator_t<View> next_item_;
+  Items items_;
+  std::ranges::iterator_t<Items> next_item_;
   bool is_behind_item_ = false;
   bool is_exhausted_ = false;
   std::uint64_t submitted_ = 0;  // items
