@@ -37,7 +37,7 @@ long stride() {
 }
 
 /// For what takes longer: a pool for every attempt.
-long several(long steps) { return steps == 1 ? 1 : 7 * steps; }
+long several(long steps) { return steps == 1 ? 1 : 23 * steps; }
 
 /// A crew of one worker, and a call of map in another thread: the watchdog bites if it hangs.
 class Scene {

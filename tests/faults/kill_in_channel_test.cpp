@@ -569,7 +569,7 @@ TEST_CASE("the only sender of a pipe is killed at every step: its message, then 
     }
   };
   for (std::size_t const size : {100U, 9000U}) {
-    kill_at_every_step([=] { return Last(size); }, size > 1000 ? 5 : 1);
+    kill_at_every_step([=] { return Last(size); }, size > 1000 ? 31 : 5);
   }
 }
 
