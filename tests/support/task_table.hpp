@@ -91,11 +91,11 @@ class TaskTable {
   /// What it has kept. REQUIRES: as TaskGroup::result().
   std::span<std::byte const> result(work::TaskId id) {
     auto const& task = entry(id);
-    auto const block = task.result_id.load();
-    if (block != 0)
-      return multiprocessing::channel::bytes_in(shm::Arena::block_of(block), task.result_size);
-    auto const size = static_cast<std::size_t>(task.result_size);
-    return {task.room + work::TaskEntry::kRoom - size, size};
+    if (task.result_bytes != work::TaskEntry::kInBlock) {
+      return {task.room + task.result_place, std::size_t{task.result_bytes}};
+    }
+    return multiprocessing::channel::bytes_in(shm::Arena::block_of(task.result_id.load()),
+                                              task.result_size);
   }
 
  private:

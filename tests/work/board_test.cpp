@@ -126,11 +126,12 @@ TEST_CASE("workers and owner agree on every chunk of many jobs", "[board][thread
         } else if (closing) {
           return;
         } else {
-          static_cast<void>(board.work.await(
+          board.idle.await(
+              board.tasks.searcher, number,
               [&] {
                 return board.phase.load() != Board::Phase::Open || board.has_work(job.segment());
               },
-              base::Deadline::never(), spin));
+              spin);
         }
       }
     });
@@ -138,13 +139,13 @@ TEST_CASE("workers and owner agree on every chunk of many jobs", "[board][thread
   multiprocessing::sync::AdaptiveSpin spin;
   for (std::uint32_t generation = 1; generation <= jobs; ++generation) {
     job.publish(generation, kChunks);
-    job.board().work.notify_all();
+    job.board().idle.wake_all();
     static_cast<void>(job.board().slots[0].settled.await([&] { return job.all_settled(kChunks); },
                                                          base::Deadline::never(), spin));
     job.retire();
   }
   job.board().phase = Board::Phase::Closing;
-  job.board().work.notify_all();
+  job.board().idle.wake_everybody();
   for (auto& worker : workers) worker.join();
   for (auto const& count : runs) CHECK(count == static_cast<int>(jobs));
 }

@@ -176,16 +176,21 @@ TEST_CASE("workers run every task once while its entry is used again and again",
   for (WorkerNumber number = 0; number < kWorkers; ++number) {
     workers.emplace_back([&, number] {
       multiprocessing::sync::AdaptiveSpin spin;
+      bool was_idle = false;
       for (;;) {
         bool const is_last = closing;
         if (auto const id = table.claim(number)) {
           ++runs;
+          if (std::exchange(was_idle, false)) {
+            board.idle.has_found(tasks.searcher, number, [&] { return tasks.has_work(); });
+          }
           if (!table.settle(*id, number)) std::abort();
         } else if (is_last) {
           return;
         } else {
-          static_cast<void>(board.work.await([&] { return closing || tasks.has_work(); },
-                                             base::Deadline::never(), spin));
+          board.idle.await(
+              tasks.searcher, number, [&] { return closing || tasks.has_work(); }, spin);
+          was_idle = true;
         }
       }
     });
@@ -195,7 +200,7 @@ TEST_CASE("workers run every task once while its entry is used again and again",
   for (std::uint64_t round = 0; round < rounds; ++round) {
     for (auto& id : ids) {
       id = table.publish();
-      board.work.notify_all();
+      board.idle.wake_one(tasks.searcher);
     }
     for (auto const id : ids) {
       auto& task = table.entry(id);
@@ -206,7 +211,7 @@ TEST_CASE("workers run every task once while its entry is used again and again",
     }
   }
   closing = true;
-  board.work.notify_all();
+  board.idle.wake_everybody();
   for (auto& worker : workers) worker.join();
   CHECK(runs == rounds * ids.size());
 }

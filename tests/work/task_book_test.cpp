@@ -58,8 +58,7 @@ TEST_CASE("a task that is put up has what its draft says", "[task_book]") {
   CHECK(task.deaths == 0);
   CHECK(task.timeout_ms == 1000);
   CHECK(task.flags == TaskEntry::kTellAll);
-  CHECK(task.input_id == 0);
-  CHECK(support::text_of({task.room, task.input_size}) == "input");
+  CHECK(support::text_of({task.room, task.input_bytes}) == "input");
 }
 
 TEST_CASE("the entry of a task that is over is used again, under another name", "[task_book]") {
@@ -75,6 +74,7 @@ TEST_CASE("the entry of a task that is over is used again, under another name", 
   auto const& task = table.entry(second);
   CHECK(task.deaths == 0);
   CHECK(task.flags == 0);
+  CHECK(task.result_bytes == 0);
   CHECK(task.result_id == 0);
   CHECK(task.input_id == 0);
 }
@@ -203,6 +203,7 @@ TEST_CASE("a result that a worker has named, and lost when it was killed, is nob
   {
     mp::shm::Lease const lost(100);
     block = lost.block();
+    table.entry(id).result_bytes = TaskEntry::kInBlock;
     table.entry(id).result_id = lost.id();
   }
   {

@@ -5,11 +5,13 @@
 //   waiter                                   notifier
 //   key = sequence                           makes the condition true
 //   arrivals += 1                            seen = arrivals
-//   condition true? return                   sequence += 1
-//   sleep while sequence == key              arrivals != quiet? wake all, quiet = seen
+//   condition true? return                   seen == quiet? return
+//   sleep while sequence == key              sequence += 1, wake all, quiet = seen
 //
 // Whoever arrived by `seen` read its key before the new sequence, so the kernel refuses to let it
-// sleep, or the wake finds it: after the wake, none of them sleeps. That is all `quiet` says.
+// sleep, or the wake finds it: after the wake, none of them sleeps. That is all `quiet` says. Who
+// arrives after `seen` finds the condition true, because all these steps are seq_cst; so the one
+// that makes it true has to be, too. While nobody waits, a notifier writes nothing here.
 // Failure   A waiter killed anywhere leaves at most arrivals != quiet: one wake for nobody.
 //           A notifier killed before it woke leaves quiet as it was, so any later notify_all()
 //           wakes; whoever watches over the notifier makes that call.
@@ -30,11 +32,12 @@ namespace multiprocessing::sync {
 /// Threads and processes: all members safe.
 class EventCount {
  public:
-  /// Wakes everybody who waits. No system call while nobody does. Async-signal-safe.
+  /// Wakes everybody who waits. REQUIRES: what they wait for was made true by a seq_cst step.
+  /// No system call, and no write, while nobody waits. Async-signal-safe.
   void notify_all() noexcept {
     std::uint32_t const seen = arrivals_.load();
+    if (seen == quiet_.load()) return;
     sequence_.fetch_add(1);
-    if (arrivals_.load() == quiet_.load()) return;
     os::futex_wake(sequence_);
     quiet_.store(seen);
   }
@@ -49,10 +52,11 @@ class EventCount {
 
   /// Blocks: until `ready()`, which others make true before they call notify_all(). Spins first.
   /// Peer death: `PeerDied` once the holder of `peer` (may be null) is dead and not `ready()`.
+  /// `processor`: see AdaptiveSpin.
   template <class Ready>
   Waited await(Ready const& ready, base::Deadline deadline, AdaptiveSpin& spin,
-               shm::LifeLock* peer = nullptr) {
-    if (ready() || spin(ready)) return Waited::Ready;
+               shm::LifeLock* peer = nullptr, int processor = AdaptiveSpin::kAnywhere) {
+    if (ready() || spin(ready, processor)) return Waited::Ready;
     std::optional<Peer> watched;
     if (peer != nullptr) watched.emplace(*peer);
     auto const peers = watched ? Peers(&*watched, 1) : Peers();

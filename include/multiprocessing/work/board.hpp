@@ -21,7 +21,7 @@
 //   |---- owner, any thread ----|------- shared segment -------|------- workers #0..n-1 -------|
 //
 //   Job --- writes items ------> JobSlot generation 7
-//       --- publish() ---------> active bit, work.notify_all --> claim(): cursor 2, words[2]
+//       --- publish() ---------> active bit, idle.wake_all() --> claim(): cursor 2, words[2]
 //                                words  Done Claimed(0) Free         Free -> Claimed(1), cursor 3
 //       <-- settled.await ------ words[0] Done <---------------- settle(): notifies once nothing
 //                                                                is left to claim
@@ -45,6 +45,7 @@
 #include <multiprocessing/sync/event_count.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/work/chunk.hpp>
+#include <multiprocessing/work/idle_workers.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/result_log.hpp>
 #include <multiprocessing/work/task_board.hpp>
@@ -106,8 +107,9 @@ class Board {
  public:
   enum class Phase : std::uint32_t { Open, Closing, Terminating };
 
-  static constexpr std::size_t kSlots = 64;         // bits in `active`; further calls of map wait
-  static constexpr std::size_t kMaxWorkers = 1024;  // more processes than any machine has use for
+  static constexpr std::size_t kSlots = 64;  // bits in `active`; further calls of map wait
+  static constexpr std::size_t kMaxWorkers =
+      IdleWorkers::kMost;  // more than any machine has use for
 
   static constexpr shm::Offset kPlace = shm::Segment::kHeaderSize;  // in the segment
 
@@ -122,7 +124,7 @@ class Board {
   std::atomic<bool> is_killing{false};   ///< terminating: workers are not asked first
   std::atomic<std::uint64_t> active{0};  ///< a bit per slot that holds a job
   JobSlot slots[kSlots];
-  sync::EventCount work;  ///< notified when there is something to claim, or the phase changes
+  IdleWorkers idle;  ///< told when there is something to claim, or the phase changes
 
   // written by the nursery
   shm::LifeLock nursery_life;
@@ -166,7 +168,11 @@ class Board {
     }
   }
 
+  /// Whether a worker would find something to claim.
   bool has_work(shm::Segment const& segment) noexcept {
+    return tasks.has_work() || has_chunks(segment);
+  }
+  bool has_chunks(shm::Segment const& segment) noexcept {
     bool found = false;
     for_each_job(segment, [&](JobView const& job) { found = found || !job.all_claimed(); });
     return found;

@@ -41,11 +41,21 @@ class CodeWriter {
   /// Throws: PicklingError when it lies in no module; std::bad_alloc when the table is full.
   template <class Function>
   requires std::is_function_v<Function> CodeNumber number_of(Function* function) {
-    forget_removed();
     auto const address = reinterpret_cast<std::uintptr_t>(function);
+    if (auto const known = permanent_.find(address); known != permanent_.end()) {
+      return known->second;
+    }
+    forget_removed();
     auto const known = numbers_.find(address);
-    return known != numbers_.end() ? known->second : add(address, wire::place_of(function));
+    if (known != numbers_.end()) return known->second;
+    auto const number = add(wire::place_of(function));
+    auto& numbers = is_in_program(address) ? permanent_ : numbers_;
+    numbers.emplace(address, number);
+    return number;
   }
+
+  /// Whether the function keeps its number: it lies in the program itself, which never goes.
+  bool is_permanent(std::uintptr_t address) const { return permanent_.contains(address); }
 
  private:
   // How far ahead the table gets its pages.
@@ -59,13 +69,17 @@ class CodeWriter {
     removed_ = removed;
   }
 
-  CodeNumber add(std::uintptr_t address, wire::CodePlace const& place) {
+  static bool is_in_program(std::uintptr_t address) {
+    auto const module = os::module_at(address);
+    return module && module->path.empty();
+  }
+
+  CodeNumber add(wire::CodePlace const& place) {
     if (count_ == CodeTable::kMost) throw std::bad_alloc();
     if (count_ % kStep == 0) {
       constexpr auto kSize = sizeof(wire::CodePlace);
       segment_.commit({table_.places + count_ * kSize, kStep * kSize});
     }
-    numbers_.emplace(address, count_);
     new (&table_.place(segment_, count_)) wire::CodePlace(place);
     return count_++;
   }
@@ -73,8 +87,9 @@ class CodeWriter {
   shm::Segment const& segment_;
   CodeTable const& table_;
   CodeNumber count_ = 0;
-  std::unordered_map<std::uintptr_t, CodeNumber> numbers_;
-  unsigned long long removed_ = 0;  // modules, when these were noted
+  std::unordered_map<std::uintptr_t, CodeNumber> permanent_;
+  std::unordered_map<std::uintptr_t, CodeNumber> numbers_;  // of the others
+  unsigned long long removed_ = 0;                          // modules, when these were noted
 };
 
 /// A worker's side. Threads: external synchronization.

@@ -67,6 +67,7 @@ class Crew {
         payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
         tasks_(segment_, *board_, part(kTasksBegin, kPayloadBegin)),
         callbacks_(board_->tasks, board_->nursery_life) {
+    board_->idle.set_size(static_cast<std::size_t>(workers_));
     board_->sigint = launch::as_parent_allows(options.sigint);
     board_->max_tasks_per_child = options.max_tasks_per_child;
     board_->max_memory_per_task = options.max_memory_per_task;
@@ -164,7 +165,7 @@ class Crew {
     slot.generation.store(generation, std::memory_order_release);
     board_->active.fetch_or(std::uint64_t{1} << index);
     lock.unlock();
-    board_->work.notify_all();
+    board_->idle.wake_all();
     return slot;
   }
 
@@ -192,7 +193,7 @@ class Crew {
       require_open(call);
       id = tasks_.publish(draft);
     }
-    board_->work.notify_all();
+    board_->idle.wake_one(board_->tasks.searcher);
     return id;
   }
   /// Nobody asks for them any more.
@@ -217,8 +218,19 @@ class Crew {
   /// The number by which workers know the function. Throws: as CodeWriter::number_of().
   template <class Function>
   CodeNumber number_of(Function* function) {
+    // Most calls name the function of the thread's last one.
+    struct Last {
+      std::uint32_t crew;
+      CodeNumber number;
+      std::uintptr_t address;
+    };
+    static thread_local constinit Last last{};
+    auto const address = reinterpret_cast<std::uintptr_t>(function);
+    if (last.crew == name_ && last.address == address) return last.number;
     std::lock_guard const guard(mutex_);
-    return tasks_.codes().number_of(function);
+    auto const number = tasks_.codes().number_of(function);
+    if (tasks_.codes().is_permanent(address)) last = {name_, number, address};
+    return number;
   }
 
   /// Whether its processes have ended, or are about to: nothing happens any more.
@@ -253,7 +265,7 @@ class Crew {
       if (board_->phase.load() == Board::Phase::Open) board_->phase = Board::Phase::Closing;
     }
     slot_news_.add(1);  // those who wait for a slot wait in vain
-    board_->work.notify_all();
+    board_->idle.wake_everybody();
     nursery_.wake();
   }
 
@@ -386,7 +398,13 @@ class Crew {
     return nursery_.process->wait_until(base::Deadline::never())->to_string();
   }
 
+  static std::uint32_t new_name() noexcept {
+    static constinit std::atomic<std::uint32_t> last{0};
+    return last.fetch_add(1) + 1;
+  }
+
   // constant after construction
+  std::uint32_t const name_ = new_name();  // no other of this process has had it
   pid_t const owner_ = os::this_pid();
   os::ForkDetector const fork_detector_;
   int const workers_;

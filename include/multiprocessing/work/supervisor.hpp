@@ -61,8 +61,7 @@ class Supervisor {
       }
       auto const phase = board_.phase.load();
       if (phase == Board::Phase::Terminating) return terminate();
-      bool const needed =
-          phase == Board::Phase::Open || board_.tasks.has_work() || board_.has_work(segment_);
+      bool const needed = phase == Board::Phase::Open || board_.has_work(segment_);
       if (!needed && nursery_.running() == 0) return 0;
       if (!needed) next_try_ = base::Deadline::never();
       if (needed && next_try_is_due() && !replace_missing_workers()) return 1;
@@ -149,6 +148,7 @@ class Supervisor {
       result.end_status = end_status(dead.status);
       return ChunkWord::Phase::Lost;
     });
+    board_.idle.bury(board_.tasks.searcher, number);
   }
 
   base::Deadline next_deadline() const {
@@ -229,7 +229,7 @@ class Supervisor {
       retry_slots_ready_ = tail + count;
     }
     board_.tasks.publish(segment_, ring, id);
-    board_.work.notify_all();
+    board_.idle.wake_one(board_.tasks.searcher);
   }
 
   static std::int32_t end_code(ExitStatus const& status) noexcept {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -38,23 +39,25 @@ class TaskGroup {
 
   /// `call`: the public call that messages name. `items`: how many it was made for; 0: it is one.
   TaskGroup(std::shared_ptr<Crew> crew, char const* call, std::uint64_t items = 0)
-      : crew_(std::move(crew)), call_(call), items_(items) {}
+      : crew_(std::move(crew)), call_(call) {
+    if (items != 0) many().items = items;
+  }
   TaskGroup(TaskGroup const&) = delete;
   TaskGroup& operator=(TaskGroup const&) = delete;
   ~TaskGroup() { crew_->release(tasks()); }
 
   /// Puts one more up. Throws: as Crew::submit().
   void submit(TaskDraft& draft) {
-    if (!has_first_) {
+    if (!has_first()) {
       first_ = crew_->submit(call_, draft);
-      has_first_ = true;
     } else {
-      if (rest_.empty()) rest_.push_back(first_);
-      rest_.emplace_back();  // before, so that none is forgotten
+      auto& tasks = many().tasks;
+      if (tasks.empty()) tasks.push_back(first_);
+      tasks.emplace_back();  // before, so that none is forgotten
       try {
-        rest_.back() = crew_->submit(call_, draft);
+        tasks.back() = crew_->submit(call_, draft);
       } catch (...) {
-        rest_.pop_back();
+        tasks.pop_back();
         throw;
       }
     }
@@ -81,11 +84,15 @@ class TaskGroup {
   /// in another process than the owner's.
   bool wait_until(base::Deadline deadline) const {
     crew_->require_owner(call_);
-    for (std::size_t i = 0; i < size(); ++i) {
-      auto& task = entry(i);
-      auto const outcome =
-          task.settled.await([&] { return task.read().settled(); }, deadline,
-                             sync::AdaptiveSpin::of_this_thread(), &crew_->board().nursery_life);
+    for (auto const id : tasks()) {
+      auto& task = crew_->entry(id);
+      if (task.read().settled()) continue;
+      // Whoever was to take it may have been stopped.
+      auto outcome = await(task, earlier(deadline, base::Deadline::after(kPatience)));
+      if (outcome == sync::Waited::TimedOut) {
+        crew_->board().idle.wake_all();
+        outcome = await(task, deadline);
+      }
       if (outcome == sync::Waited::TimedOut) return false;
       // Dead: so it is with the others.
     }
@@ -134,7 +141,7 @@ class TaskGroup {
       case Phase::Done:
         return kept(task);
       case Phase::Failed: {
-        if (task.result_size == 0) throw std::bad_alloc();
+        if (task.result_bytes == 0) throw std::bad_alloc();
         auto bytes = kept(task);
         auto record = wire::decode<wire::ExceptionRecord>(bytes);
         wire::add_task(record, describe(i));
@@ -153,15 +160,16 @@ class TaskGroup {
     }
   }
   wire::Parcel parcel(std::size_t i) const {
-    auto const id = entry(i).result_id.load();
-    return id == 0 ? wire::Parcel() : channel::enclosed_in(shm::Arena::block_of(id));
+    auto const& task = entry(i);
+    if (task.result_bytes != TaskEntry::kInBlock) return {};
+    return channel::enclosed_in(shm::Arena::block_of(task.result_id.load()));
   }
 
   // For messages.
   /// How many items each task is for, but the last.
-  void set_chunk_size(std::uint64_t size) noexcept { chunk_size_ = size; }
+  void set_chunk_size(std::uint64_t size) { many().chunk_size = size; }
   /// The place of the only task's first item among others that nobody has counted.
-  void set_first_item(std::uint64_t place) noexcept { first_item_ = place; }
+  void set_first_item(std::uint64_t place) { many().first_item = place; }
 
   /// Set once what is to be called at its end has been called.
   std::atomic<bool>& is_called_back() noexcept { return is_called_back_; }
@@ -169,29 +177,53 @@ class TaskGroup {
   void expect_callback() noexcept { has_callback_ = true; }
 
  private:
+  static constexpr std::uint64_t kNone = UINT64_MAX;
+  static constexpr std::chrono::milliseconds kPatience{10};
+
+  /// What most groups do without: 10^6 of them are to be small.
+  struct Many {
+    std::vector<TaskId> tasks;  // all, when there is more than one
+    std::uint64_t items = 0;
+    std::uint64_t chunk_size = 1;
+    std::uint64_t first_item = kNone;
+  };
+  Many& many() {
+    if (many_ == nullptr) many_ = std::make_unique<Many>();
+    return *many_;
+  }
+
+  bool has_first() const noexcept { return first_.generation != 0; }
   std::span<TaskId const> tasks() const noexcept {
-    if (!rest_.empty()) return rest_;
-    return {&first_, has_first_ ? std::size_t{1} : 0};
+    if (many_ != nullptr && !many_->tasks.empty()) return many_->tasks;
+    return {&first_, has_first() ? std::size_t{1} : 0};
+  }
+  sync::Waited await(TaskEntry& task, base::Deadline deadline) const {
+    return task.settled.await([&] { return task.read().settled(); }, deadline,
+                              sync::AdaptiveSpin::of_this_thread(), &crew_->board().nursery_life,
+                              crew_->board().idle.processor());
   }
   TaskEntry& entry(std::size_t i) const noexcept { return crew_->entry(tasks()[i]); }
 
   static std::span<std::byte const> kept(TaskEntry const& task) {
-    auto const id = task.result_id.load();
-    if (id != 0) return channel::bytes_in(shm::Arena::block_of(id), task.result_size);
-    auto const size = static_cast<std::size_t>(task.result_size);
-    return {task.room + TaskEntry::kRoom - size, size};
+    if (task.result_bytes != TaskEntry::kInBlock) {
+      return {task.room + task.result_place, std::size_t{task.result_bytes}};
+    }
+    return channel::bytes_in(shm::Arena::block_of(task.result_id.load()), task.result_size);
   }
 
   /// "Pool.map_async, items 3 to 5 of 10"
   std::string describe(std::size_t i) const {
     std::string text = call_;
-    if (first_item_ != kNone) return text + ", from item " + std::to_string(first_item_) + " on";
-    if (items_ == 0) return text;
-    auto const first = i * chunk_size_;
-    auto const last = std::min(first + chunk_size_, items_) - 1;
+    if (many_ == nullptr) return text;
+    if (many_->first_item != kNone) {
+      return text + ", from item " + std::to_string(many_->first_item) + " on";
+    }
+    if (many_->items == 0) return text;
+    auto const first = i * many_->chunk_size;
+    auto const last = std::min(first + many_->chunk_size, many_->items) - 1;
     text += first == last ? ", item " + std::to_string(first)
                           : ", items " + std::to_string(first) + " to " + std::to_string(last);
-    return text + " of " + std::to_string(items_);
+    return text + " of " + std::to_string(many_->items);
   }
 
   [[noreturn]] void throw_lost(std::size_t i, TaskEntry const& task) const {
@@ -209,14 +241,8 @@ class TaskGroup {
 
   std::shared_ptr<Crew> crew_;
   char const* call_;
-  std::uint64_t items_;
-  static constexpr std::uint64_t kNone = UINT64_MAX;
-
-  std::uint64_t chunk_size_ = 1;
-  std::uint64_t first_item_ = kNone;
-  TaskId first_{};
-  std::vector<TaskId> rest_;  // all, when there is more than one
-  bool has_first_ = false;
+  TaskId first_{};  // generation 0: there is none yet
+  std::unique_ptr<Many> many_;
   bool has_callback_ = false;
   std::atomic<bool> is_called_back_{false};
 };

@@ -29,10 +29,13 @@
 #include <optional>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/os/processors.hpp>
 #include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/sync/event_count.hpp>
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/code_table.hpp>
+#include <multiprocessing/work/idle_workers.hpp>
 
 namespace multiprocessing::work {
 
@@ -48,6 +51,25 @@ struct TaskId {
   friend bool operator==(TaskId, TaskId) = default;
 };
 
+/// A name, and the lowest bits of its position in a ring: which of two neighbours it is.
+struct NamedAt {
+  static constexpr unsigned kIndexBits = 22;
+
+  TaskId id;
+  std::uint64_t position;
+
+  std::uint64_t pack() const noexcept { return id.pack() | (position << kIndexBits & kPosition); }
+  static bool is_of(std::uint64_t packed, std::uint64_t position) noexcept {
+    return (packed & kPosition) == (position << kIndexBits & kPosition);
+  }
+  static TaskId name_in(std::uint64_t packed) noexcept {
+    return TaskId::unpack(packed & ~kPosition);
+  }
+
+ private:
+  static constexpr std::uint64_t kPosition = UINT32_MAX & ~((std::uint64_t{1} << kIndexBits) - 1);
+};
+
 /// How a worker ended that had claimed a task, as ChunkResult says it.
 struct TaskDeath {
   std::int32_t pid;
@@ -56,29 +78,35 @@ struct TaskDeath {
 };
 
 /// A task. All but the atomic members are written by the owner before it is published, then by who
-/// has claimed it before that settles it.
+/// has claimed it before that settles it. Of one with little input and a small result the first
+/// cache line is all that is ever touched.
 struct alignas(base::kCacheLine) TaskEntry {
   static constexpr std::size_t kRoom = 56;
-  static constexpr std::uint32_t kTellAll = 1;  ///< in `flags`: somebody waits for any of many
+  static constexpr std::uint8_t kInBlock = UINT8_MAX;  ///< for a number of bytes
+  static constexpr std::uint8_t kTellAll = 1;  ///< in `flags`: somebody waits for any of many
 
   AtomicChunkWord word{0};
   sync::EventCount settled;
-  std::atomic<std::uint32_t> flags{0};
+  CodeNumber code = 0;           ///< a RunTask
   std::uint32_t timeout_ms = 0;  ///< 0: it has all the time
   std::uint16_t retries = 0;     ///< how many deaths of workers it may cost before it is Lost
   std::uint16_t deaths = 0;      ///< how many it has
+  std::atomic<std::uint8_t> flags{0};
+  std::uint8_t input_bytes = 0;  ///< from the begin of `room` on, or kInBlock
+  std::uint8_t result_bytes = 0;
+  std::uint8_t result_place = 0;  ///< in `room`
+  std::int32_t late_pid = 0;      ///< of the worker that did not do it in time
+  std::byte room[kRoom] = {};
+  // Of what is in blocks of the heap.
   std::uint64_t input_size = 0;
   std::uint64_t result_size = 0;
-  // Ids of blocks of the heap; 0: it is in `room`, or was given up.
-  std::atomic<std::uint64_t> input_id{0};
+  std::atomic<std::uint64_t> input_id{0};  ///< 0: there is none, or it was given up
   std::atomic<std::uint64_t> result_id{0};
-  CodeNumber code = 0;        ///< a RunTask
-  std::int32_t late_pid = 0;  ///< of the worker that did not do it in time
-  std::byte room[kRoom] = {};
 
   ChunkWord read() const noexcept { return ChunkWord::unpack(word.load()); }
 };
 static_assert(sizeof(TaskEntry) == 2 * base::kCacheLine);
+static_assert(offsetof(TaskEntry, room) == 40, "24 bytes of the room are in the first line");
 
 /// The shared part. Threads and processes: all members safe, unless they say who may call them.
 class TaskBoard {
@@ -92,11 +120,17 @@ class TaskBoard {
   /// Names of tasks, in order. One process publishes.
   struct Ring {
     shm::Offset slots = 0;  // constant
-    alignas(base::kCacheLine) std::atomic<std::uint64_t> tail{0};
-    alignas(base::kCacheLine) std::atomic<std::uint64_t> cursor{0};  ///< moved on by anybody
+    std::atomic<std::uint64_t> tail{0};
+    /// The last slot once more, in the line that whoever waits for it has anyway; see NamedAt.
+    std::atomic<std::uint64_t> newest{0};
+    std::atomic<std::uint64_t> cursor{0};  ///< moved on by anybody
   };
-  Ring submitted;  ///< by the owner
-  Ring retried;    ///< by the nursery
+  // A line that goes back and forth once for each task.
+  alignas(base::kCacheLine) Ring submitted;  ///< by the owner
+  Searcher searcher;
+  std::atomic<std::int32_t> owner_processor{sync::AdaptiveSpin::kAnywhere};  ///< on which it was
+
+  alignas(base::kCacheLine) Ring retried;  ///< by the nursery
 
   /// Counts tasks with kTellAll that have settled, and is notified then.
   alignas(base::kCacheLine) std::atomic<std::uint64_t> told{0};
@@ -114,7 +148,9 @@ class TaskBoard {
   /// there: tail - cursor < capacity.
   void publish(shm::Segment const& segment, Ring& ring, TaskId id) noexcept {
     auto const tail = ring.tail.load();
-    slot(segment, ring, tail).store(id.pack());
+    // Pair with the loads in name_at(), behind that of the tail.
+    slot(segment, ring, tail).store(id.pack(), std::memory_order_release);
+    ring.newest.store(NamedAt{id, tail}.pack(), std::memory_order_release);
     ring.tail.store(tail + 1);
   }
 
@@ -125,8 +161,10 @@ class TaskBoard {
       for (;;) {
         auto const position = ring->cursor.load();
         if (position >= ring->tail.load()) break;
-        auto const id = TaskId::unpack(slot(segment, *ring, position).load());
-        page.store(id.pack());
+        auto const id = name_at(segment, *ring, position);
+        os::prefetch_for_writing(&ring->cursor);
+        // Pairs with nothing: before the claim in the order of this process, which may be killed.
+        page.store(id.pack(), std::memory_order_release);
         auto& task = entry(segment, id.index);
         auto expected = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
         bool const mine = task.word.compare_exchange_strong(
@@ -140,6 +178,17 @@ class TaskBoard {
     return std::nullopt;
   }
 
+  /// REQUIRES: it has been published.
+  TaskId name_at(shm::Segment const& segment, Ring const& ring,
+                 std::uint64_t position) const noexcept {
+    // The tail is read behind: the newest is this one, or the next, which is not published yet.
+    auto const newest = ring.newest.load();
+    if (ring.tail.load() == position + 1 && NamedAt::is_of(newest, position)) {
+      return NamedAt::name_in(newest);
+    }
+    return TaskId::unpack(slot(segment, ring, position).load());
+  }
+
   bool has_work() const noexcept {
     return submitted.cursor.load() < submitted.tail.load() ||
            retried.cursor.load() < retried.tail.load();
@@ -148,7 +197,7 @@ class TaskBoard {
   /// Moves the ring's cursor behind what is not to be claimed any more. For who needs room.
   void skip_settled(shm::Segment const& segment, Ring& ring) noexcept {
     for (auto position = ring.cursor.load(); position < ring.tail.load();) {
-      auto const id = TaskId::unpack(slot(segment, ring, position).load());
+      auto const id = name_at(segment, ring, position);
       auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
       if (entry(segment, id.index).word.load() == free) return;
       if (ring.cursor.compare_exchange_strong(position, position + 1)) ++position;
@@ -159,7 +208,7 @@ class TaskBoard {
   void drop_free(shm::Segment const& segment) noexcept {
     for (auto* const ring : {&submitted, &retried}) {
       for (auto at = ring->cursor.load(); at < ring->tail.load(); ++at) {
-        auto const id = TaskId::unpack(slot(segment, *ring, at).load());
+        auto const id = name_at(segment, *ring, at);
         ChunkWord const free{id.generation, 0, ChunkWord::Phase::Free};
         settle(entry(segment, id.index), free, ChunkWord::Phase::Dropped);
       }

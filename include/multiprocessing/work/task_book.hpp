@@ -11,6 +11,7 @@
 #include <vector>
 
 #include <multiprocessing/channel/envelope.hpp>
+#include <multiprocessing/os/processors.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/wire/parcel.hpp>
@@ -74,6 +75,7 @@ class TaskBook {
   TaskId publish(TaskDraft& draft) {
     sweep(2);
     auto& ring = board_.submitted;
+    os::prefetch_for_writing(&ring.tail);  // which workers look at
     auto const tail = ring.tail.load();
     if (tail - ring.cursor.load() == board_.capacity) board_.skip_settled(segment_, ring);
     if (tail - ring.cursor.load() == board_.capacity) throw std::bad_alloc();
@@ -89,19 +91,26 @@ class TaskBook {
     task.retries = draft.options.retries;
     task.timeout_ms = draft.options.timeout_ms;
     task.deaths = 0;
-    task.input_size = draft.input.size();
-    // relaxed: pairs with nothing; they are published behind it
-    task.input_id.store(0, std::memory_order_relaxed);
-    task.result_id.store(0, std::memory_order_relaxed);
+    task.result_bytes = 0;
+    // relaxed: pairs with nothing; it is published behind it
     task.flags.store(draft.options.tells_all ? TaskEntry::kTellAll : 0, std::memory_order_relaxed);
+    task.input_bytes = static_cast<std::uint8_t>(draft.input.size());
     if (draft.block.lease != nullptr) {
+      task.input_bytes = TaskEntry::kInBlock;
+      task.input_size = draft.input.size();
       task.input_id = draft.block.lease->id();
       shm::Heap::instance().arena().give(draft.block.lease->block(), board_.anchor);
     } else if (!draft.input.empty()) {
       std::memcpy(task.room, draft.input.data(), draft.input.size());
     }
-    task.word.store(ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack());
+    // Pairs with the claim of the word, for those who know the name from before.
+    task.word.store(ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack(),
+                    std::memory_order_release);
+    auto const processor = os::this_processor();
+    if (board_.owner_processor.load() != processor) board_.owner_processor = processor;
     board_.publish(segment_, ring, id);
+    // A worker had it last: on its way here until the next task is written.
+    if (!free_.empty()) os::prefetch_for_writing(&board_.entry(segment_, free_.back()));
     return id;
   }
 
@@ -118,7 +127,7 @@ class TaskBook {
   }
 
  private:
-  static constexpr std::uint32_t kMost = 1 << 22;
+  static constexpr std::uint32_t kMost = std::uint32_t{1} << NamedAt::kIndexBits;
   static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
 
   /// Makes pages for a table from its entry `index` on; returns up to which.
@@ -159,8 +168,8 @@ class TaskBook {
 
   void free(std::uint32_t index) noexcept {
     auto& task = board_.entry(segment_, index);
-    give_up_block(board_, task.input_id);
-    give_up_block(board_, task.result_id);
+    if (task.input_bytes == TaskEntry::kInBlock) give_up_block(board_, task.input_id);
+    if (task.result_bytes == TaskEntry::kInBlock) give_up_block(board_, task.result_id);
     free_.push_back(index);
   }
 

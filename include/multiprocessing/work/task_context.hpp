@@ -43,7 +43,7 @@ struct TaskContext {
 
   std::span<std::byte const> input() const {
     if (is_in_block()) return channel::bytes_in(input_block(), task.input_size);
-    return {task.room, static_cast<std::size_t>(task.input_size)};
+    return {task.room, std::size_t{task.input_bytes}};
   }
   wire::Parcel parcel() const {
     return is_in_block() ? channel::enclosed_in(input_block()) : wire::Parcel();
@@ -56,16 +56,17 @@ struct TaskContext {
 
   /// Keeps the result for the owner. Throws: std::bad_alloc.
   void keep(std::span<std::byte const> bytes, wire::Parcel const& parcel) const {
-    // At the end of the room: in front is what a retry would need.
-    auto const used = may_be_retried() && !is_in_block() ? task.input_size : 0;
-    task.result_size = bytes.size();
+    // Behind what a retry would need.
+    auto const used = may_be_retried() && !is_in_block() ? task.input_bytes : std::uint8_t{0};
     if (parcel.empty() && bytes.size() <= TaskEntry::kRoom - used) {
-      if (!bytes.empty()) {
-        std::memcpy(task.room + TaskEntry::kRoom - bytes.size(), bytes.data(), bytes.size());
-      }
+      if (!bytes.empty()) std::memcpy(task.room + used, bytes.data(), bytes.size());
+      task.result_place = used;
+      task.result_bytes = static_cast<std::uint8_t>(bytes.size());
       return;
     }
     auto const block = channel::enclose(bytes, parcel);
+    task.result_bytes = TaskEntry::kInBlock;
+    task.result_size = bytes.size();
     task.result_id = block.lease->id();
     shm::Heap::instance().arena().give(block.lease->block(), board.anchor);
   }
@@ -73,12 +74,12 @@ struct TaskContext {
   /// Gives up the input, unless the task may be run again: the result may be kept for long.
   /// REQUIRES: it has been run.
   void give_up_input() const noexcept {
-    if (!may_be_retried()) give_up_block(board, task.input_id);
+    if (is_in_block() && !may_be_retried()) give_up_block(board, task.input_id);
   }
 
  private:
   bool may_be_retried() const noexcept { return task.deaths < task.retries; }
-  bool is_in_block() const noexcept { return task.input_id.load() != 0; }
+  bool is_in_block() const noexcept { return task.input_bytes == TaskEntry::kInBlock; }
   shm::Number input_block() const noexcept { return shm::Arena::block_of(task.input_id.load()); }
 };
 

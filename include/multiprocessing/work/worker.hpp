@@ -9,6 +9,7 @@
 #include <cstring>
 #include <new>
 #include <string>
+#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
@@ -86,12 +87,11 @@ class Worker {
       bool const had_task = done_ < board_->max_tasks_per_child && run_task();
       if (had_job || had_task) continue;
       if (closing) return 0;
-      static_cast<void>(board_->work.await(
-          [&] {
-            return board_->phase.load() != Board::Phase::Open || board_->tasks.has_work() ||
-                   board_->has_work(*segment_);
-          },
-          base::Deadline::never(), spin_));
+      board_->idle.await(
+          board_->tasks.searcher, number_,
+          [&] { return board_->phase.load() != Board::Phase::Open || board_->has_work(*segment_); },
+          spin_, board_->tasks.owner_processor.load());
+      was_idle_ = true;
     }
     return 0;
   }
@@ -100,6 +100,7 @@ class Worker {
   bool run_chunk() {
     auto const claim = board_->claim(*segment_, number_);
     if (!claim) return false;
+    pass_on_search();
     run_claimed(*claim);
     ++done_;
     return true;
@@ -107,6 +108,7 @@ class Worker {
   bool run_task() {
     auto const id = board_->tasks.claim(*segment_, number_, board_->pages[number_].task);
     if (!id) return false;
+    pass_on_search();
     run_claimed(*id);
     ++done_;
     return true;
@@ -145,7 +147,7 @@ class Worker {
     } catch (...) {
       context.end_if_forked();
       phase = ChunkWord::Phase::Failed;
-      task.result_size = 0;
+      task.result_bytes = 0;
       record_exception([&](wire::Bytes const& bytes) { context.keep(bytes, {}); });
     }
     context.end_if_forked();
@@ -157,6 +159,13 @@ class Worker {
   }
 
  private:
+  /// What it has found may take long; somebody else is to look for more.
+  void pass_on_search() noexcept {
+    if (!std::exchange(was_idle_, false)) return;
+    board_->idle.has_found(board_->tasks.searcher, number_,
+                           [&] { return board_->has_work(*segment_); });
+  }
+
   /// Has the nursery look at the task's deadline, unless it will in time.
   void begin_time(std::uint32_t milliseconds) {
     auto const end = base::Deadline::after(std::chrono::milliseconds(milliseconds)).time();
@@ -203,6 +212,7 @@ class Worker {
   os::Fd const* nursery_wake_;
   CodeReader codes_;
   std::uint64_t done_ = 0;  // chunks and tasks
+  bool was_idle_ = false;   // since the last claim
   os::ForkDetector fork_detector_;
   sync::AdaptiveSpin spin_;
 };
