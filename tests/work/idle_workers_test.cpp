@@ -100,7 +100,7 @@ TEST_CASE("who finds something at once does not sleep", "[idle_workers]") {
   AdaptiveSpin spin;
   idle.await(
       searcher, 3, [] { return true; }, spin);
-  CHECK(searcher.exists());
+  REQUIRE(searcher.become(3));
   idle.has_found(searcher, 3, [] { return true; });
   CHECK_FALSE(searcher.exists());
 }

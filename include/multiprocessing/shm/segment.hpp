@@ -91,6 +91,9 @@ class Segment {
   /// Throws: std::bad_alloc when the machine is full.
   void commit(Range range) const { os::commit_pages(fd_, range.offset, range.size); }
 
+  /// See os::Mapping::populate().
+  void populate(Range range) const noexcept { mapping_.populate(range.offset, range.size); }
+
   /// The range reads as zeros from now on, and holds no memory.
   void discard(Range range) const noexcept { os::discard_pages(fd_, range.offset, range.size); }
 

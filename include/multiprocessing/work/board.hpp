@@ -123,8 +123,12 @@ class Board {
   std::atomic<Phase> phase{Phase::Open};
   std::atomic<bool> is_killing{false};   ///< terminating: workers are not asked first
   std::atomic<std::uint64_t> active{0};  ///< a bit per slot that holds a job
-  JobSlot slots[kSlots];
+
+  // Together: what is looked at for every task is in one page.
+  TaskBoard tasks;
   IdleWorkers idle;  ///< told when there is something to claim, or the phase changes
+
+  JobSlot slots[kSlots];
 
   // written by the nursery
   shm::LifeLock nursery_life;
@@ -142,8 +146,6 @@ class Board {
   };
   Page pages[kMaxWorkers] = {};
   std::atomic<std::int64_t> next_deadline{INT64_MAX};  ///< when the nursery looks next
-
-  TaskBoard tasks;
 
   /// Claims the next chunk of the oldest job for `worker`.
   std::optional<Claim> claim(shm::Segment const& segment, WorkerNumber worker) noexcept {

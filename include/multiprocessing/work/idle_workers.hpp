@@ -108,11 +108,11 @@ class IdleWorkers {
              int processor = sync::AdaptiveSpin::kAnywhere) {
     auto& word = words_[me];
     auto& asleep = asleep_[me / kBits];
-    for (;;) {
+    while (!ready()) {
       auto const here = os::this_processor();
       if (processor_.load() != here) processor_ = here;
       bool const searches = searcher.become(me);
-      if (searches || all_may_spin_ ? spin(ready, processor) : ready()) return;
+      if ((searches || all_may_spin_) && spin(ready, processor)) return;
       auto const key = word.load();
       asleep.fetch_or(bit_of(me));
       searcher.give_up(me);

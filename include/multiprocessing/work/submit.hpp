@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/base/recycling_allocator.hpp>
 #include <multiprocessing/channel/message.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/callable.hpp>
@@ -180,7 +181,7 @@ template <class F, class... Args>
 std::shared_ptr<TaskGroup> submit_call(std::shared_ptr<Crew> const& crew, char const* call,
                                        SubmitOptions const& options, F const& f,
                                        Args const&... args) {
-  auto group = std::make_shared<TaskGroup>(crew, call);
+  auto group = std::allocate_shared<TaskGroup>(base::RecyclingAllocator<TaskGroup>(), crew, call);
   submit<CallCode<F, Args...>>(*group, options, f, args...);
   return group;
 }

@@ -113,8 +113,9 @@ class TaskBoard {
  public:
   // constant, written by the owner
   shm::Offset entries = 0;
-  std::uint32_t capacity = 0;  ///< entries, and slots of each ring; a power of two
-  std::uint64_t anchor = 0;    ///< the id of the block that all blocks of tasks belong to
+  std::uint32_t capacity = 0;                   ///< entries, and slots of each ring; a power of two
+  std::atomic<std::uint32_t> entries_ready{0};  ///< have pages; more as they are used first
+  std::uint64_t anchor = 0;  ///< the id of the block that all blocks of tasks belong to
   CodeTable codes;
 
   /// Names of tasks, in order. One process publishes.

@@ -2,6 +2,8 @@
 // The owner's account of its tasks: which entries are free, and what belongs to those in use.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <deque>
@@ -128,12 +130,17 @@ class TaskBook {
 
  private:
   static constexpr std::uint32_t kMost = std::uint32_t{1} << NamedAt::kIndexBits;
-  static constexpr std::uint64_t kStep = std::uint64_t{256} << 10;
+  // Tables get their pages by steps: as much again as they have.
+  static constexpr std::uint64_t kSmallestStep = 4096;
+  static constexpr std::uint64_t kLargestStep = std::uint64_t{1} << 20;
 
   /// Makes pages for a table from its entry `index` on; returns up to which.
   std::uint64_t commit(shm::Offset table, std::uint64_t index, std::uint64_t size) const {
-    auto const count = std::min<std::uint64_t>(kStep / size, board_.capacity - index);
-    segment_.commit({table + index * size, count * size});
+    auto const step = std::clamp(index * size, kSmallestStep, kLargestStep);
+    auto const count = std::min<std::uint64_t>(step / size, board_.capacity - index);
+    shm::Range const range{table + index * size, count * size};
+    segment_.commit(range);
+    segment_.populate(range);
     return index + count;
   }
 
@@ -145,10 +152,10 @@ class TaskBook {
       return index;
     }
     if (made_ == board_.capacity) throw std::bad_alloc();
-    if (made_ == entries_ready_) {
+    if (made_ == board_.entries_ready.load()) {
       auto const ready = commit(board_.entries, made_, sizeof(TaskEntry));
       free_.reserve(ready);  // so that free() needs no memory
-      entries_ready_ = ready;
+      board_.entries_ready = static_cast<std::uint32_t>(ready);
     }
     new (&board_.entry(segment_, made_)) TaskEntry;
     return made_++;
@@ -191,9 +198,8 @@ class TaskBook {
   TaskBoard& board_;
   shm::Lease const anchor_{sizeof(std::uint64_t)};  // what blocks of tasks belong to
   CodeWriter codes_;
-  std::uint32_t made_ = 0;           // entries that have ever been used
-  std::uint64_t entries_ready_ = 0;  // have pages
-  std::uint64_t slots_ready_ = 0;
+  std::uint32_t made_ = 0;         // entries that have ever been used
+  std::uint64_t slots_ready_ = 0;  // have pages
   std::vector<std::uint32_t> free_;
   std::deque<std::uint32_t> abandoned_;
 };

@@ -106,6 +106,7 @@ class Worker {
     return true;
   }
   bool run_task() {
+    populate_entries();
     auto const id = board_->tasks.claim(*segment_, number_, board_->pages[number_].task);
     if (!id) return false;
     pass_on_search();
@@ -159,6 +160,16 @@ class Worker {
   }
 
  private:
+  void populate_entries() noexcept {
+    auto const& tasks = board_->tasks;
+    auto const ready = tasks.entries_ready.load();
+    if (ready == entries_populated_) return;
+    constexpr auto kSize = sizeof(TaskEntry);
+    segment_->populate(
+        {tasks.entries + entries_populated_ * kSize, (ready - entries_populated_) * kSize});
+    entries_populated_ = ready;
+  }
+
   /// What it has found may take long; somebody else is to look for more.
   void pass_on_search() noexcept {
     if (!std::exchange(was_idle_, false)) return;
@@ -213,6 +224,7 @@ class Worker {
   CodeReader codes_;
   std::uint64_t done_ = 0;  // chunks and tasks
   bool was_idle_ = false;   // since the last claim
+  std::uint32_t entries_populated_ = 0;
   os::ForkDetector fork_detector_;
   sync::AdaptiveSpin spin_;
 };
