@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <csignal>
@@ -437,6 +438,28 @@ TEST_CASE("a result that is kept does not keep the arguments", "[async_result]")
   for (int i = 0; i < 50; ++i) kept.push_back(pool.apply_async(length, std::string(1000, 'x')));
   for (auto const& result : kept) CHECK(result.get() == 1000);
   CHECK(arena.used_blocks() == before);
+}
+
+namespace {
+bool is_stopped(pid_t pid) {
+  auto const all = support::process_group();
+  return std::any_of(all.begin(), all.end(),
+                     [=](auto const& each) { return each.pid == pid && each.state == 'T'; });
+}
+}  // namespace
+
+TEST_CASE("a worker that is stopped while it has nothing to do holds up nobody", "[async_result]") {
+  mp::Pool pool(2);
+  for (int round = 0; round < 3; ++round) {
+    for (int const pid : pool.worker_pids()) {
+      ::kill(pid, SIGSTOP);
+      while (!is_stopped(pid)) std::this_thread::yield();
+      for (int i = 0; i < 5; ++i) CHECK(pool.apply_async(square, i).get() == square(i));
+      auto results = pool.imap_unordered(square, numbers(10)).collect();
+      CHECK(results.size() == 10);
+      ::kill(pid, SIGCONT);
+    }
+  }
 }
 
 TEST_CASE("many threads submit and wait", "[async_result]") {

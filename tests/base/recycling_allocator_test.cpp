@@ -36,7 +36,7 @@ TEST_CASE("memory that was freed is used again, the last first", "[recycling_all
   CHECK(first != second);
   allocator.deallocate(first, 1);
   allocator.deallocate(second, 1);
-  if (!MULTIPROCESSING_RECYCLES) return;
+  if (!allocator.kKeeps) return;
   CHECK(allocator.kept() == 2);
   CHECK(allocator.allocate(1) == second);
   CHECK(allocator.allocate(1) == first);
@@ -57,7 +57,7 @@ TEST_CASE("no more is kept than was said", "[recycling_allocator]") {
   std::vector<Handle<3>*> all(Allocator::kMostKept + 10);
   for (auto& each : all) each = allocator.allocate(1);
   for (auto* const each : all) allocator.deallocate(each, 1);
-  CHECK(allocator.kept() == (MULTIPROCESSING_RECYCLES ? Allocator::kMostKept : 0));
+  CHECK(allocator.kept() == (Allocator::kKeeps ? Allocator::kMostKept : 0));
 }
 
 TEST_CASE("no two objects have the same memory", "[recycling_allocator][threads]") {

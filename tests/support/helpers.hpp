@@ -17,16 +17,14 @@
 #include <type_traits>
 #include <utility>
 
+#include <multiprocessing/base/sanitizers.hpp>
 #include <multiprocessing/os/fd.hpp>
 
 namespace support {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 /// Every access is several instructions and addresses are taken in terabytes.
-inline constexpr bool kSanitized = true;
-#else
-inline constexpr bool kSanitized = false;
-#endif
+inline constexpr bool kSanitized =
+    MULTIPROCESSING_ADDRESS_SANITIZER == 1 || MULTIPROCESSING_THREAD_SANITIZER == 1;
 
 /// The text of the exception that `action` throws as `Expected`; "nothing" when it throws none.
 template <class Expected, class Action>

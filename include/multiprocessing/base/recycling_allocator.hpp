@@ -8,17 +8,7 @@
 #include <cstddef>
 #include <new>
 
-// Under an address sanitizer nothing is kept, so that the use of freed objects is found.
-#if defined(__SANITIZE_ADDRESS__)
-#define MULTIPROCESSING_RECYCLES false
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define MULTIPROCESSING_RECYCLES false
-#endif
-#endif
-#ifndef MULTIPROCESSING_RECYCLES
-#define MULTIPROCESSING_RECYCLES true
-#endif
+#include <multiprocessing/base/sanitizers.hpp>
 
 namespace multiprocessing::base {
 
@@ -31,6 +21,8 @@ class RecyclingAllocator {
   using value_type = T;
 
   static constexpr std::size_t kMostKept = std::size_t{1} << 17;
+  /// Under an address sanitizer nothing is kept, so that the use of freed objects is found.
+  static constexpr bool kKeeps = !MULTIPROCESSING_ADDRESS_SANITIZER;
 
   RecyclingAllocator() = default;
   template <class U>
@@ -80,7 +72,7 @@ class RecyclingAllocator {
       return node;
     }
     bool push(void* place) noexcept {
-      if (!MULTIPROCESSING_RECYCLES || size() == kMostKept) return false;
+      if (!kKeeps || size() == kMostKept) return false;
       top_ = new (place) Node{top_};
       size_.store(size() + 1, std::memory_order_relaxed);
       return true;

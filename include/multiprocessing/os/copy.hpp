@@ -10,13 +10,15 @@
 #include <cstddef>
 #include <cstring>
 
+#include <multiprocessing/base/sanitizers.hpp>
+
 namespace multiprocessing::os {
 
 namespace copy_detail {
 // From this size on; below, there is little to gain.
 inline constexpr std::size_t kLarge = std::size_t{8} << 10;
 
-#if defined(__x86_64__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if defined(__x86_64__) && !MULTIPROCESSING_ADDRESS_SANITIZER && !MULTIPROCESSING_THREAD_SANITIZER
 inline bool has_fast_strings() noexcept {
   constexpr unsigned kFeatures = 7;
   constexpr unsigned kEnhancedStrings = 1U << 9;

@@ -5,18 +5,19 @@
 
 #include <linux/futex.h>
 #include <pthread.h>
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
-#endif
 
 #include <cerrno>
 #include <cstddef>
 #include <optional>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/sanitizers.hpp>
 #include <multiprocessing/os/futex.hpp>
 #include <multiprocessing/os/system_call.hpp>
 #include <multiprocessing/os/thread.hpp>
+#if MULTIPROCESSING_THREAD_SANITIZER
+#include <sanitizer/tsan_interface.h>
+#endif
 
 namespace multiprocessing::os {
 
@@ -65,7 +66,7 @@ class RobustMutex {
     timespec const when = base::to_timespec(deadline.time().time_since_epoch());
     int const result = ::pthread_mutex_clocklock(&mutex_, CLOCK_MONOTONIC, &when);
     if (result == ETIMEDOUT) return std::nullopt;
-#if defined(__SANITIZE_THREAD__)
+#if MULTIPROCESSING_THREAD_SANITIZER
     __tsan_mutex_pre_lock(&mutex_, 0);  // it does not know this function
     __tsan_mutex_post_lock(&mutex_, 0, 0);
 #endif

@@ -31,6 +31,9 @@
 
 namespace multiprocessing::work {
 
+/// After so long who waits for a task wakes all workers: whoever was to take it may be stopped.
+inline constexpr std::chrono::milliseconds kPatience{10};
+
 /// Tasks that were submitted together: for one call, one or many of them.
 /// Threads: add() before all others; the others safe. Fork: as Crew.
 class TaskGroup {
@@ -87,7 +90,6 @@ class TaskGroup {
     for (auto const id : tasks()) {
       auto& task = crew_->entry(id);
       if (task.read().settled()) continue;
-      // Whoever was to take it may have been stopped.
       auto outcome = await(task, earlier(deadline, base::Deadline::after(kPatience)));
       if (outcome == sync::Waited::TimedOut) {
         crew_->board().idle.wake_all();
@@ -178,7 +180,6 @@ class TaskGroup {
 
  private:
   static constexpr std::uint64_t kNone = UINT64_MAX;
-  static constexpr std::chrono::milliseconds kPatience{10};
 
   /// What most groups do without: 10^6 of them are to be small.
   struct Many {
