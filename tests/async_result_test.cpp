@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <future>
 #include <list>
 #include <memory>
 #include <optional>
@@ -457,6 +458,12 @@ TEST_CASE("a worker that is stopped while it has nothing to do holds up nobody",
       for (int i = 0; i < 5; ++i) CHECK(pool.apply_async(square, i).get() == square(i));
       auto results = pool.imap_unordered(square, numbers(10)).collect();
       CHECK(results.size() == 10);
+      CHECK(pool.map(square, numbers(10)) == squares(10));
+      std::promise<int> called;
+      auto const result =
+          pool.apply_async({.callback = [&](int x) { called.set_value(x); }}, square, round);
+      CHECK(called.get_future().get() == square(round));
+      result.wait();
       ::kill(pid, SIGCONT);
     }
   }

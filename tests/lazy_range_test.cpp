@@ -119,6 +119,23 @@ TEST_CASE("a range that was handed over lives as long as its results", "[lazy_ra
   CHECK(viewed.collect() == squares(20));
 }
 
+TEST_CASE("items that a range only refers to stay where they are", "[lazy_range]") {
+  struct Reference {
+    std::vector<std::string>* items;
+    auto begin() const { return items->begin(); }
+    auto end() const { return items->end(); }
+  };
+  mp::Pool pool(2);
+  std::vector<std::string> words{std::string(100, 'a'), std::string(200, 'b')};
+  auto const before = words;
+  auto const length = [](std::string const& word) { return word.size(); };
+  std::vector<std::size_t> const lengths{100, 200};
+  CHECK(pool.imap(length, Reference{&words}).collect() == lengths);
+  CHECK(pool.map_async(length, Reference{&words}).get() == lengths);
+  CHECK(words == before);
+  CHECK(pool.imap(length, std::move(words)).collect() == lengths);
+}
+
 TEST_CASE("a result that is late may be asked for again", "[lazy_range]") {
   mp::Pool pool(1);
   mp::Event go;

@@ -280,10 +280,8 @@ class Pool {
       how.tells_all = options.callback || options.error_callback;
       std::vector<Item> all;
       if constexpr (std::ranges::sized_range<Items>) all.reserve(std::ranges::size(items));
-      // Of a range that is handed over the items are, too.
-      constexpr bool is_ours = !std::is_lvalue_reference_v<Items> && !std::ranges::view<Items>;
       for (auto&& each : items) {
-        if constexpr (is_ours) {
+        if constexpr (work::kOwnsItems<Items>) {
           all.emplace_back(std::move(each));
         } else {
           all.emplace_back(std::forward<decltype(each)>(each));

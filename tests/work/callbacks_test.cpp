@@ -28,11 +28,10 @@ using namespace std::chrono_literals;
 namespace {
 
 struct Scene {
-  TaskBoard board;
-  shm::LifeLock nursery_life;  // held by nobody: the C library would look for it after its end
+  Board board;  // its nursery_life is held by nobody: the C library would look for it afterwards
   std::optional<Callbacks> callbacks;
 
-  Scene() { callbacks.emplace(board, nursery_life); }
+  Scene() { callbacks.emplace(board); }
 };
 
 auto const kDue = [] { return true; };
@@ -78,7 +77,7 @@ TEST_CASE("what is not due is called when the news tell of it, before older ones
   CHECK_FALSE(scene.callbacks->wait(called[0], base::Deadline::after(1ms)));
   for (int i : {1, 0}) {
     due[i] = true;
-    scene.board.tell_all();
+    scene.board.tasks.tell_all();
     CHECK(scene.callbacks->wait(called[i], base::Deadline::never()));
     CHECK(called[0] == (i == 0));
   }
@@ -178,21 +177,17 @@ TEST_CASE("many may end the callbacks at once, and more may come meanwhile", "[c
 }
 
 TEST_CASE("when the nursery has died, what its death makes due is called", "[callbacks]") {
-  struct Shared {
-    TaskBoard board;
-    shm::LifeLock nursery_life;
-  };
-  support::InSharedMemory<Shared> shared;
+  support::InSharedMemory<Board> board;
   support::Pipe held;
   support::RawChild nursery([&] {
-    shared->nursery_life.hold();
+    board->nursery_life.hold();
     held.tell();
     for (;;) ::pause();
   });
   held.hear();
-  Callbacks callbacks(shared->board, shared->nursery_life);
+  Callbacks callbacks(*board);
   std::atomic<bool> called{false};
-  callbacks.add([&] { return shared->nursery_life.holder_is_dead(); }, [&] { called = true; });
+  callbacks.add([&] { return board->nursery_life.holder_is_dead(); }, [&] { called = true; });
   CHECK_FALSE(callbacks.wait(called, base::Deadline::after(1ms)));
   nursery.kill();
   CHECK(callbacks.wait(called, base::Deadline::never()));
@@ -216,7 +211,7 @@ TEST_CASE("a forked child has no thread for callbacks, and finishes without it",
   });
   CHECK(child.wait() == 0);
   due = true;
-  scene.board.tell_all();
+  scene.board.tasks.tell_all();
   CHECK(scene.callbacks->wait(called, base::Deadline::never()));
   CHECK(calls == 1);
 }

@@ -65,7 +65,7 @@ inline bool sleep(std::span<Crew* const> crews, std::uint64_t told, base::Deadli
 template <class Ready>
 bool await_news(std::span<Crew* const> crews, Ready const& ready, base::Deadline deadline) {
   auto& spin = sync::AdaptiveSpin::of_this_thread();
-  auto const patience = base::Deadline::after(kPatience);
+  auto const patience = base::Deadline::after(Board::kPatience);
   bool is_patient = true;
   for (;;) {
     auto const told = any_of_detail::told_by(crews);
@@ -74,7 +74,7 @@ bool await_news(std::span<Crew* const> crews, Ready const& ready, base::Deadline
     if (spin([&] { return any_of_detail::told_by(crews) != told; })) continue;
     if (is_patient && patience.passed()) {
       is_patient = false;
-      for (auto* const crew : crews) crew->board().idle.wake_all();
+      for (auto* const crew : crews) crew->board().lose_patience(deadline);
     }
     auto const until = is_patient ? earlier(deadline, patience) : deadline;
     if (!any_of_detail::sleep(crews, told, until)) return ready();

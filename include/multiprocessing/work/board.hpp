@@ -34,14 +34,17 @@
 
 #include <atomic>
 #include <bit>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/sigint_policy.hpp>
 #include <multiprocessing/shm/life_lock.hpp>
 #include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/sync/event_count.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/work/chunk.hpp>
@@ -146,6 +149,29 @@ class Board {
   };
   Page pages[kMaxWorkers] = {};
   std::atomic<std::int64_t> next_deadline{INT64_MAX};  ///< when the nursery looks next
+
+  /// As EventCount::await(), for something that workers are to do. One that is stopped may have
+  /// been woken for it, or be the searcher; so after kPatience all others are to look.
+  template <class Ready>
+  sync::Waited await(sync::EventCount& event, Ready const& ready, base::Deadline deadline,
+                     sync::AdaptiveSpin& spin, shm::LifeLock* peer,
+                     int processor = sync::AdaptiveSpin::kAnywhere) {
+    auto const first = earlier(deadline, base::Deadline::after(kPatience));
+    auto const outcome = event.await(ready, first, spin, peer, processor);
+    if (outcome != sync::Waited::TimedOut) return outcome;
+    lose_patience(deadline);
+    return event.await(ready, deadline, spin, peer, processor);
+  }
+  /// For who waits until `deadline` otherwise, when kPatience or that has passed.
+  void lose_patience(base::Deadline deadline) noexcept {
+    tasks.searcher.forget();
+    if (deadline.passed()) {
+      idle.wake_all();  // who asks again and again
+    } else {
+      idle.wake_everybody();
+    }
+  }
+  static constexpr std::chrono::milliseconds kPatience{10};
 
   /// Claims the next chunk of the oldest job for `worker`.
   std::optional<Claim> claim(shm::Segment const& segment, WorkerNumber worker) noexcept {

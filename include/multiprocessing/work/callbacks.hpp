@@ -17,16 +17,14 @@
 #include <multiprocessing/os/signals.hpp>
 #include <multiprocessing/shm/life_lock.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
-#include <multiprocessing/work/task_board.hpp>
+#include <multiprocessing/work/board.hpp>
 
 namespace multiprocessing::work {
 
 /// Threads: safe. Fork: no child has the thread.
 class Callbacks {
  public:
-  /// `nursery_life`: with its end, all that has not settled never will.
-  Callbacks(TaskBoard& board, shm::LifeLock& nursery_life)
-      : state_(std::make_shared<State>(board, nursery_life)) {}
+  explicit Callbacks(Board& board) : state_(std::make_shared<State>(board)) {}
   Callbacks(Callbacks const&) = delete;
   Callbacks& operator=(Callbacks const&) = delete;
   ~Callbacks() {
@@ -55,7 +53,7 @@ class Callbacks {
       }
     }
     ++state_->added;
-    state_->board.news.notify_all();
+    state_->board.tasks.news.notify_all();
   }
 
   /// Blocks: until `called` is set, see add(), or the deadline passes (false). In a callback:
@@ -79,7 +77,7 @@ class Callbacks {
     if (is_this_thread()) return;
     std::unique_lock lock(state_->mutex);
     if (!state_->is_running) return;
-    state_->board.news.notify_all();
+    state_->board.tasks.news.notify_all();
     state_->changed.wait(lock, [&] { return !state_->is_running; });
   }
 
@@ -90,10 +88,9 @@ class Callbacks {
     std::shared_ptr<std::atomic<bool>> called;
   };
   struct State {
-    State(TaskBoard& where, shm::LifeLock& life) : board(where), nursery_life(life) {}
+    explicit State(Board& where) : board(where) {}
 
-    TaskBoard& board;  // there while there are entries, or somebody waits in finish()
-    shm::LifeLock& nursery_life;
+    Board& board;  // there while there are entries, or somebody waits in finish()
     std::atomic<bool> is_finishing{false};
     std::atomic<std::uint64_t> added{0};
     std::atomic<std::thread::id> thread{};
@@ -111,15 +108,17 @@ class Callbacks {
     bool nursery_lives = true;
     for (;;) {
       if (has_finished(state)) return;  // before the board is looked at
-      auto const told = state.board.told.load();
+      auto const told = state.board.tasks.told.load();
       auto const added = state.added.load();
       if (call_due(state)) continue;
       auto const is_news = [&] {
-        return state.board.told.load() != told || state.added.load() != added ||
+        return state.board.tasks.told.load() != told || state.added.load() != added ||
                state.is_finishing.load();
       };
-      auto const outcome = state.board.news.await(is_news, base::Deadline::never(), spin,
-                                                  nursery_lives ? &state.nursery_life : nullptr);
+      auto const outcome =
+          state.board.await(state.board.tasks.news, is_news, base::Deadline::never(), spin,
+                            nursery_lives ? &state.board.nursery_life : nullptr);
+      // With its end, all that has not settled never will.
       if (outcome == sync::Waited::PeerDied) nursery_lives = false;
     }
   }

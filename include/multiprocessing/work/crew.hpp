@@ -66,7 +66,7 @@ class Crew {
         words_(segment_, part(kWordsBegin, kTasksBegin), segment_.size()),
         payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
         tasks_(segment_, *board_, part(kTasksBegin, kPayloadBegin)),
-        callbacks_(board_->tasks, board_->nursery_life) {
+        callbacks_(*board_) {
     board_->idle.set_size(static_cast<std::size_t>(workers_));
     board_->sigint = launch::as_parent_allows(options.sigint);
     board_->max_tasks_per_child = options.max_tasks_per_child;

@@ -14,7 +14,7 @@
 //
 // Failure   A worker that was killed may have been the searcher, or have taken a bit and told
 //           nobody: the nursery calls bury() for it. One that is stopped while it is the searcher,
-//           or is woken: who waits for a task calls wake_all() after a while.
+//           or is woken, or wakes: who waits for workers loses patience (work/board.hpp).
 #pragma once
 
 #include <array>
@@ -47,6 +47,8 @@ class Searcher {
     auto name = name_of(worker);
     name_.compare_exchange_strong(name, kNobody);
   }
+  /// Whoever it is. At worst another one looks, too.
+  void forget() noexcept { name_ = kNobody; }
 
  private:
   static constexpr std::uint32_t kNobody = 0;

@@ -90,9 +90,9 @@ class Job {
   void run() {
     for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) new (&result_of(chunk)) ChunkResult;
     slot_ = &crew_.publish(call_, memory_, chunks());
-    auto const outcome =
-        slot_->settled.await([this] { return all_settled(); }, base::Deadline::never(), spin_,
-                             &crew_.board().nursery_life);
+    auto const outcome = crew_.board().await(
+        slot_->settled, [this] { return all_settled(); }, base::Deadline::never(), spin_,
+        &crew_.board().nursery_life);
     if (outcome == sync::Waited::PeerDied) {
       crew_.pass_on_death();
       crew_.throw_broken(call_);

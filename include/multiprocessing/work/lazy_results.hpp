@@ -92,8 +92,6 @@ class LazyResults {
   }
 
  private:
-  static constexpr bool kIsOurs = !std::is_lvalue_reference_v<Items> && !std::ranges::view<Items>;
-
   struct Chunk {
     std::shared_ptr<TaskGroup> group;  // or:
     std::exception_ptr error;          // why there are no items, or they could not be submitted
@@ -127,7 +125,7 @@ class LazyResults {
         is_exhausted_ = true;
         return;
       }
-      if constexpr (kIsOurs) {
+      if constexpr (kOwnsItems<Items>) {
         items.emplace_back(std::ranges::iter_move(next_item_));
       } else {
         items.emplace_back(*next_item_);

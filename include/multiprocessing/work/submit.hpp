@@ -110,6 +110,17 @@ struct Unpack {
   }
 };
 
+/// Whether a range that was handed over has its items for itself, so that they may be moved: it is
+/// const with them. What only refers to them (a view, a pair of iterators) is not.
+template <class Items>
+inline constexpr bool kOwnsItems = false;
+template <std::ranges::input_range Items>
+requires(!std::is_lvalue_reference_v<Items> && !std::ranges::view<Items> &&
+         !std::ranges::borrowed_range<Items> &&
+         std::ranges::input_range<Items const>) inline constexpr bool kOwnsItems<Items> =
+    !std::is_same_v<std::ranges::range_reference_t<Items>,
+                    std::ranges::range_reference_t<Items const>>;
+
 template <class R>
 concept IsResult = std::is_void_v<R> || wire::Picklable<R>;
 

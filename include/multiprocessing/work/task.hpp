@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -30,9 +29,6 @@
 #include <multiprocessing/work/task_context.hpp>
 
 namespace multiprocessing::work {
-
-/// After so long who waits for a task wakes all workers: whoever was to take it may be stopped.
-inline constexpr std::chrono::milliseconds kPatience{10};
 
 /// Tasks that were submitted together: for one call, one or many of them.
 /// Threads: add() before all others; the others safe. Fork: as Crew.
@@ -90,11 +86,10 @@ class TaskGroup {
     for (auto const id : tasks()) {
       auto& task = crew_->entry(id);
       if (task.read().settled()) continue;
-      auto outcome = await(task, earlier(deadline, base::Deadline::after(kPatience)));
-      if (outcome == sync::Waited::TimedOut) {
-        crew_->board().idle.wake_all();
-        outcome = await(task, deadline);
-      }
+      auto& board = crew_->board();
+      auto const outcome = board.await(
+          task.settled, [&] { return task.read().settled(); }, deadline,
+          sync::AdaptiveSpin::of_this_thread(), &board.nursery_life, board.idle.processor());
       if (outcome == sync::Waited::TimedOut) return false;
       // Dead: so it is with the others.
     }
@@ -197,11 +192,6 @@ class TaskGroup {
   std::span<TaskId const> tasks() const noexcept {
     if (many_ != nullptr && !many_->tasks.empty()) return many_->tasks;
     return {&first_, has_first() ? std::size_t{1} : 0};
-  }
-  sync::Waited await(TaskEntry& task, base::Deadline deadline) const {
-    return task.settled.await([&] { return task.read().settled(); }, deadline,
-                              sync::AdaptiveSpin::of_this_thread(), &crew_->board().nursery_life,
-                              crew_->board().idle.processor());
   }
   TaskEntry& entry(std::size_t i) const noexcept { return crew_->entry(tasks()[i]); }
 

@@ -75,7 +75,8 @@ class Worker {
         modules_(&modules),
         number_(number),
         nursery_wake_(&nursery_wake),
-        codes_(segment, board.tasks.codes, modules) {}
+        codes_(segment, board.tasks.codes, modules),
+        entries_known_(board.tasks.entries_ready.load()) {}
 
   /// Blocks: until the pool closes, or it has done what one worker may. Returns the exit code.
   int run() {
@@ -106,7 +107,7 @@ class Worker {
     return true;
   }
   bool run_task() {
-    populate_entries();
+    populate_new_entries();
     auto const id = board_->tasks.claim(*segment_, number_, board_->pages[number_].task);
     if (!id) return false;
     pass_on_search();
@@ -160,14 +161,14 @@ class Worker {
   }
 
  private:
-  void populate_entries() noexcept {
+  /// New entries are about to be claimed, one after the other. Of the old ones, who knows.
+  void populate_new_entries() noexcept {
     auto const& tasks = board_->tasks;
     auto const ready = tasks.entries_ready.load();
-    if (ready == entries_populated_) return;
+    if (ready == entries_known_) return;
     constexpr auto kSize = sizeof(TaskEntry);
-    segment_->populate(
-        {tasks.entries + entries_populated_ * kSize, (ready - entries_populated_) * kSize});
-    entries_populated_ = ready;
+    segment_->populate({tasks.entries + entries_known_ * kSize, (ready - entries_known_) * kSize});
+    entries_known_ = ready;
   }
 
   /// What it has found may take long; somebody else is to look for more.
@@ -224,7 +225,7 @@ class Worker {
   CodeReader codes_;
   std::uint64_t done_ = 0;  // chunks and tasks
   bool was_idle_ = false;   // since the last claim
-  std::uint32_t entries_populated_ = 0;
+  std::uint32_t entries_known_ = 0;
   os::ForkDetector fork_detector_;
   sync::AdaptiveSpin spin_;
 };
