@@ -131,7 +131,7 @@ class Market {
 template <class Prepare, class Body, class Check>
 void kill_everywhere(Arena& arena, Prepare const& prepare, Body const& body, Check const& check) {
   long const stride =
-      support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 997 : 211);
+      support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 14'983 : 211);
   auto const attempts = support::for_every_step(0, stride, [&](long n) {
     support::Pipe go;
     arena.trim();  // to clear what is warm takes as many steps as it has bytes

@@ -19,6 +19,7 @@
 #include <multiprocessing/os/socket.hpp>
 #include <multiprocessing/os/socket_address.hpp>
 
+#include "bytes.hpp"
 #include "helpers.hpp"
 
 namespace support {
@@ -44,14 +45,6 @@ inline Ends tcp_ends() {
   auto one = os::connect_to(os::local_address(listening), Deadline::never());
   auto other = accept_one(listening);
   return {std::move(one), std::move(other)};
-}
-
-inline std::span<std::byte const> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
-template <class Bytes>
-std::string text_of(Bytes const& bytes) {
-  return {reinterpret_cast<char const*>(bytes.data()), bytes.size()};
 }
 
 /// Sends it all, past any framing.

@@ -20,6 +20,8 @@
 #include <multiprocessing/work/task_context.hpp>
 #include <multiprocessing/work/worker.hpp>
 
+#include "bytes.hpp"
+
 namespace support {
 
 namespace work = multiprocessing::work;
@@ -31,13 +33,6 @@ inline shm::Number used_blocks() {
   auto& arena = shm::Heap::instance().arena();
   arena.bury_the_dead();
   return arena.used_blocks();
-}
-
-inline std::span<std::byte const> bytes_of(std::string_view text) {
-  return std::as_bytes(std::span(text));
-}
-inline std::string_view text_of(std::span<std::byte const> bytes) {
-  return {reinterpret_cast<char const*>(bytes.data()), bytes.size()};
 }
 
 /// Room for `capacity` tasks, a power of two.

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/work/idle_workers.hpp>
 
+#include <unistd.h>
+
 #include <atomic>
-#include <chrono>
+#include <future>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -26,7 +28,12 @@ class Workers {
   Workers(int count, Item item) : item_(std::move(item)) {
     idle.set_size(static_cast<std::size_t>(count));
     for (int number = 0; number < count; ++number) {
-      threads_.emplace_back([=, this] { work(static_cast<WorkerNumber>(number)); });
+      std::promise<pid_t> id;
+      threads_.emplace_back([=, this, &id] {
+        id.set_value(::gettid());
+        work(static_cast<WorkerNumber>(number));
+      });
+      ids_.push_back(id.get_future().get());
     }
   }
   ~Workers() {
@@ -38,6 +45,15 @@ class Workers {
   void put() {
     ++items_;
     idle.wake_one(searcher);
+  }
+  /// ... while a worker is the searcher that will not look.
+  void put_beside(WorkerNumber other) {
+    while (!searcher.become(other)) std::this_thread::yield();
+    put();
+  }
+  /// REQUIRES: nothing is left to be done.
+  void wait_until_all_sleep() const {
+    for (auto const id : ids_) support::wait_until_asleep(id);
   }
 
   Searcher searcher;
@@ -73,6 +89,7 @@ class Workers {
   std::atomic<int> items_{0};
   std::atomic<bool> closing_{false};
   std::vector<std::thread> threads_;
+  std::vector<pid_t> ids_;
 };
 
 void wait_for(std::atomic<int> const& count, int at_least) {
@@ -143,10 +160,23 @@ TEST_CASE("nothing is put up in vain", "[idle_workers][threads][stress]") {
     workers.put();
     // Now and then when all of them have something, sometimes when all sleep.
     if (round % 3 == 0) wait_for(done, round);
-    if (round % 512 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (round % 513 == 0) workers.wait_until_all_sleep();
   }
   wait_for(done, static_cast<int>(rounds));
   CHECK(done == rounds);
+}
+
+TEST_CASE("nobody is woken while somebody looks for work", "[idle_workers][threads]") {
+  constexpr WorkerNumber kOther = 1;
+  std::atomic<int> done{0};
+  Workers workers(1, [&] { ++done; });
+  workers.wait_until_all_sleep();
+  workers.put_beside(kOther);
+  workers.wait_until_all_sleep();
+  CHECK(done == 0);
+  workers.idle.has_found(workers.searcher, kOther, [] { return true; });
+  wait_for(done, 1);
+  CHECK(done == 1);
 }
 
 TEST_CASE("when a searcher is found dead, others look in its place", "[idle_workers][threads]") {
@@ -154,12 +184,11 @@ TEST_CASE("when a searcher is found dead, others look in its place", "[idle_work
   std::atomic<int> done{0};
   Workers workers(1, [&] { ++done; });
   for (int round = 1; round <= 100; ++round) {
-    while (!workers.searcher.become(kDead)) std::this_thread::yield();
-    workers.put();
+    workers.put_beside(kDead);
     workers.idle.bury(workers.searcher, kDead);
     wait_for(done, round);
   }
-  CHECK_FALSE(done < 100);
+  CHECK(done == 100);
 }
 
 TEST_CASE("who waits too long wakes all in place of a searcher that was stopped",
@@ -168,8 +197,7 @@ TEST_CASE("who waits too long wakes all in place of a searcher that was stopped"
   std::atomic<int> done{0};
   Workers workers(1, [&] { ++done; });
   for (int round = 1; round <= 100; ++round) {
-    while (!workers.searcher.become(kStopped)) std::this_thread::yield();
-    workers.put();
+    workers.put_beside(kStopped);
     while (done < round) {
       workers.idle.wake_all();
       std::this_thread::yield();

@@ -41,7 +41,7 @@ struct Claimed {
   }
   TaskEntry& task() { return table.entry(id); }
   TaskContext context() { return {modules, fork_detector, codes, table.tasks(), task()}; }
-  std::string_view result() { return text_of(table.result(id)); }
+  std::string result() { return text_of(table.result(id)); }
 };
 
 std::string text(std::size_t size, char letter) { return std::string(size, letter); }

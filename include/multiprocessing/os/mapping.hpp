@@ -3,6 +3,7 @@
 #pragma once
 
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -34,8 +35,8 @@ class Mapping {
   /// takes a fault for each. Only a hint. REQUIRES: they have been committed.
   void populate(std::size_t offset, std::size_t size) const noexcept {
     constexpr int kPopulateWrite = 23;  // MADV_POPULATE_WRITE, since Linux 5.14
-    constexpr std::size_t kPage = 4096;
-    auto const begin = offset / kPage * kPage;
+    auto const page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+    auto const begin = offset / page * page;
     int const errno_before = errno;
     ::madvise(data() + begin, offset + size - begin, kPopulateWrite);
     errno = errno_before;

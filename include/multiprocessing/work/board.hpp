@@ -111,8 +111,7 @@ class Board {
   enum class Phase : std::uint32_t { Open, Closing, Terminating };
 
   static constexpr std::size_t kSlots = 64;  // bits in `active`; further calls of map wait
-  static constexpr std::size_t kMaxWorkers =
-      IdleWorkers::kMost;  // more than any machine has use for
+  static constexpr std::size_t kMaxWorkers = IdleWorkers::kMost;
 
   static constexpr shm::Offset kPlace = shm::Segment::kHeaderSize;  // in the segment
 

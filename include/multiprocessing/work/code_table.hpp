@@ -38,24 +38,28 @@ class CodeWriter {
   CodeWriter(shm::Segment const& segment, CodeTable const& table) noexcept
       : segment_(segment), table_(table) {}
 
+  struct Numbered {
+    CodeNumber number;
+    bool is_permanent;  ///< it lies in the program itself, which never goes
+  };
+
   /// Throws: PicklingError when it lies in no module; std::bad_alloc when the table is full.
   template <class Function>
-  requires std::is_function_v<Function> CodeNumber number_of(Function* function) {
+  requires std::is_function_v<Function> Numbered numbered(Function* function) {
     auto const address = reinterpret_cast<std::uintptr_t>(function);
-    if (auto const known = permanent_.find(address); known != permanent_.end()) {
-      return known->second;
-    }
+    auto known = numbers_.find(address);
+    if (known != numbers_.end() && known->second.is_permanent) return known->second;
     forget_removed();
-    auto const known = numbers_.find(address);
+    known = numbers_.find(address);
     if (known != numbers_.end()) return known->second;
-    auto const number = add(wire::place_of(function));
-    auto& numbers = is_in_program(address) ? permanent_ : numbers_;
-    numbers.emplace(address, number);
-    return number;
+    Numbered const numbered{add(wire::place_of(function)), is_in_program(address)};
+    numbers_.emplace(address, numbered);
+    return numbered;
   }
-
-  /// Whether the function keeps its number: it lies in the program itself, which never goes.
-  bool is_permanent(std::uintptr_t address) const { return permanent_.contains(address); }
+  template <class Function>
+  CodeNumber number_of(Function* function) {
+    return numbered(function).number;
+  }
 
  private:
   // How far ahead the table gets its pages.
@@ -65,7 +69,7 @@ class CodeWriter {
   void forget_removed() {
     auto const removed = os::removed_modules();
     if (removed == removed_) return;
-    numbers_.clear();
+    std::erase_if(numbers_, [](auto const& known) { return !known.second.is_permanent; });
     removed_ = removed;
   }
 
@@ -87,9 +91,8 @@ class CodeWriter {
   shm::Segment const& segment_;
   CodeTable const& table_;
   CodeNumber count_ = 0;
-  std::unordered_map<std::uintptr_t, CodeNumber> permanent_;
-  std::unordered_map<std::uintptr_t, CodeNumber> numbers_;  // of the others
-  unsigned long long removed_ = 0;                          // modules, when these were noted
+  std::unordered_map<std::uintptr_t, Numbered> numbers_;
+  unsigned long long removed_ = 0;  // modules, when these were noted
 };
 
 /// A worker's side. Threads: external synchronization.

@@ -228,9 +228,9 @@ class Crew {
     auto const address = reinterpret_cast<std::uintptr_t>(function);
     if (last.crew == name_ && last.address == address) return last.number;
     std::lock_guard const guard(mutex_);
-    auto const number = tasks_.codes().number_of(function);
-    if (tasks_.codes().is_permanent(address)) last = {name_, number, address};
-    return number;
+    auto const numbered = tasks_.codes().numbered(function);
+    if (numbered.is_permanent) last = {name_, numbered.number, address};
+    return numbered.number;
   }
 
   /// Whether its processes have ended, or are about to: nothing happens any more.

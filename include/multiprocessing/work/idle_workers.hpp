@@ -60,7 +60,7 @@ class Searcher {
 /// Lives inside a segment. Threads and processes: all members safe. `searcher`: always the same.
 class IdleWorkers {
  public:
-  static constexpr std::size_t kMost = 1024;
+  static constexpr std::size_t kMost = 1024;  // more than any machine has use for
 
   /// How many there are. To be called before there is one.
   void set_size(std::size_t workers) noexcept {
