@@ -736,4 +736,36 @@ TEST_CASE("a hundred pools one after the other leave nothing", "[pool]") {
   CHECK(support::open_fds() == before);
 }
 
+TEST_CASE("a pool has as many workers as it is told to, now and later", "[pool]") {
+  mp::Pool pool(1);
+  auto const has = [&](std::size_t workers) { return pool.worker_pids().size() == workers; };
+  for (std::size_t const size : {5, 2, 70, 1}) {  // 64 is where a word of flags ends
+    pool.resize(static_cast<int>(size));
+    while (!has(size)) std::this_thread::yield();
+    CHECK(pool.map(square, numbers(100)) == squares(100));
+    CHECK(pool.apply(square, 7) == 49);
+    CHECK(has(size));
+  }
+}
+
+TEST_CASE("a pool that is made smaller finishes what runs", "[pool]") {
+  mp::Pool pool(4);
+  std::vector<mp::AsyncResult<int>> results;
+  for (int i = 0; i < 1000; ++i) {
+    results.push_back(pool.apply_async(square, i));
+    if (i % 100 == 0) pool.resize(1 + i / 100 % 4);
+  }
+  for (int i = 0; i < 1000; ++i) CHECK(results[static_cast<std::size_t>(i)].get() == i * i);
+}
+
+TEST_CASE("a pool is not resized to nothing, nor when it is closed", "[pool]") {
+  mp::Pool pool(1);
+  CHECK(support::message_of<std::invalid_argument>([&] { pool.resize(0); }) ==
+        "Pool.resize: processes must be 1 to 1024, not 0");
+  CHECK_THROWS_AS(pool.resize(1025), std::invalid_argument);
+  pool.close();
+  CHECK(support::message_of<std::invalid_argument>([&] { pool.resize(2); }) ==
+        "Pool.resize: the pool is closed");
+}
+
 }  // namespace pool_test

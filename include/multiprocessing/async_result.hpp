@@ -129,6 +129,9 @@ class AsyncResult {
   /// CancelledError then. Python: none
   bool cancel() const noexcept { return group_->cancel(); }
   bool cancel(CancelRunning) const noexcept { return group_->cancel_running(); }
+  /// Gives up what no worker has begun, and asks what runs to stop: stop_requested() is true there
+  /// from now on. Whether it does so is up to it. Python: none
+  void request_stop() const noexcept { group_->request_stop(); }
 
  private:
   friend class Pool;

@@ -80,8 +80,13 @@ class Future {
   /// Gives it up, unless a worker has begun. Whether it is cancelled now.
   bool cancel() const noexcept { return group_->cancel(); }
   bool cancel(CancelRunning) const noexcept { return group_->cancel_running(); }
+  /// As AsyncResult::request_stop().
+  void request_stop() const noexcept { group_->request_stop(); }
   bool cancelled() const noexcept { return group_->phase(0) == Phase::Dropped; }
-  bool running() const noexcept { return group_->phase(0) == Phase::Claimed && !done(); }
+  bool running() const noexcept {
+    auto const phase = group_->phase(0);
+    return (phase == Phase::Claimed || phase == Phase::Condemned) && !done();
+  }
   /// Whether result() would not block.
   bool done() const noexcept { return group_->settled(); }
 

@@ -21,13 +21,16 @@
 #include <multiprocessing/launch/sigint_policy.hpp>  // IWYU pragma: export
 #include <multiprocessing/launch/start_method.hpp>   // IWYU pragma: export
 #include <multiprocessing/lazy_range.hpp>
-#include <multiprocessing/os/processors.hpp>
 #include <multiprocessing/wire/bind.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/crew_options.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/lazy_results.hpp>
 #include <multiprocessing/work/map.hpp>
+#include <multiprocessing/work/pool_stats.hpp>    // IWYU pragma: export
+#include <multiprocessing/work/retry_on.hpp>      // IWYU pragma: export
+#include <multiprocessing/work/stop_request.hpp>  // IWYU pragma: export
 #include <multiprocessing/work/submit.hpp>
 #include <multiprocessing/work/task.hpp>
 
@@ -35,7 +38,8 @@ namespace multiprocessing {
 
 /// Python: the arguments of multiprocessing.pool.Pool.
 struct PoolOptions {
-  /// How many workers; by default one per processor that this process may use.
+  /// How many workers; by default one per processor that this process may use. A worker may use
+  /// its share of those: processors by workers, at least one.
   std::optional<int> processes = std::nullopt;
   /// By fork, workers are copies of this process; by spawn, of another run of the program;
   /// by forkserver, of the server, and have what that has loaded. Default: what set_start_method()
@@ -51,6 +55,13 @@ struct PoolOptions {
   /// Bytes that a task may allocate beyond what its worker has: MemoryLimitExceeded. A bad_alloc of
   /// the task's own counts as that. Default: what the machine has.
   std::optional<std::uint64_t> max_memory_per_task = std::nullopt;
+  /// A task that has ended so many workers is not run again, whatever its retries are.
+  std::optional<int> quarantine_after = std::nullopt;
+  /// When more workers than this die within the period, the pool is broken. Default: it goes on.
+  std::optional<int> restart_intensity = std::nullopt;
+  std::chrono::nanoseconds restart_period = std::chrono::seconds(5);
+  std::vector<int> cpus = {};              ///< the processors that workers run on; none: all
+  std::optional<int> nice = std::nullopt;  ///< of the workers, see setpriority(2)
 };
 
 /// Python: the optional arguments of multiprocessing.pool.Pool.map.
@@ -63,17 +74,28 @@ struct MapOptions {
 struct ApplyOptions {
   /// When a worker has run it for so long, that worker is killed: TaskTimeout. At least 1 ms.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
-  /// How often it is run again when its worker dies.
+  /// So much later than that; from the timeout on, stop_requested() is true in the task. One that
+  /// ends meanwhile has the result that it has.
+  std::chrono::nanoseconds grace{0};
+  /// How often it is run again, and after what: a worker that died (not by the task's timeout), the
+  /// timeout, an exception.
   int retries = 0;
+  RetryOn retry_on = RetryOn::crash;
+  /// How long before it is run again; twice as long each further time, up to a minute.
+  std::chrono::nanoseconds backoff{0};
   /// Called with what it returns, in a thread of the pool's that the first callback starts. Of both
   /// one is called, once, before wait() returns.
   ResultCallback callback = {};
   std::function<void(std::exception_ptr)> error_callback = {};
 };
 struct MapAsyncOptions {
-  std::optional<std::int64_t> chunksize = std::nullopt;            ///< see MapOptions
-  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;  ///< of a chunk
-  int retries = 0;                                                 ///< of a chunk: see ApplyOptions
+  std::optional<std::int64_t> chunksize = std::nullopt;  ///< see MapOptions
+  // Of a chunk: see ApplyOptions.
+  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
+  std::chrono::nanoseconds grace{0};
+  int retries = 0;
+  RetryOn retry_on = RetryOn::crash;
+  std::chrono::nanoseconds backoff{0};
   ResultCallback callback = {};
   std::function<void(std::exception_ptr)> error_callback = {};
 };
@@ -82,8 +104,12 @@ struct ImapOptions {
   std::int64_t chunksize = 1;
   /// How many chunks are on their way whose results have not been read; by default 4 a worker.
   std::optional<std::int64_t> buffersize = std::nullopt;
-  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;  ///< of a chunk
-  int retries = 0;                                                 ///< of a chunk
+  // Of a chunk: see ApplyOptions.
+  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
+  std::chrono::nanoseconds grace{0};
+  int retries = 0;
+  RetryOn retry_on = RetryOn::crash;
+  std::chrono::nanoseconds backoff{0};
 };
 
 /// Worker processes that run functions on items.
@@ -244,6 +270,23 @@ class Pool {
   /// Throws: std::invalid_argument unless closed or terminated before.
   void join() { crew("Pool.join").join("Pool.join"); }
 
+  /// From now on so many workers. Those that are too many leave when they have done what they are
+  /// at. Blocks: no. Throws: std::invalid_argument once closed, or for less than 1;
+  /// BrokenProcessPool. Python: none
+  void resize(int processes) {
+    crew("Pool.resize")
+        .resize("Pool.resize", work::checked_workers("Pool.resize", "processes", processes));
+  }
+
+  /// What its workers are doing. Blocks: no. Python: none
+  PoolStats stats() const { return work::stats_of("Pool.stats", crew("Pool.stats")); }
+
+  /// From now on what its workers do is noted down: 262,144 tasks, chunks and ends of workers. When
+  /// the pool has been joined or terminated, `path` is a trace that Perfetto and chrome://tracing
+  /// show. Throws: std::ios_base::failure when the file can not be written; std::invalid_argument
+  /// the second time, and once closed; BrokenProcessPool. Python: none
+  void trace(std::string const& path) { crew("Pool.trace").trace("Pool.trace", path); }
+
   StartMethod start_method() const noexcept { return start_method_; }
 
   /// Process ids of the workers that run now. A pid may be stale by the time it is read.
@@ -259,7 +302,7 @@ class Pool {
     if constexpr (work::Task<Function, std::decay_t<Args>...>) {
       using Result = typename work::CallCode<Function, std::decay_t<Args>...>::Result;
       options.callback.template require<Result>(call);
-      auto how = work::submit_options(call, options.retries, options.timeout);
+      auto how = work::submit_options(call, options);
       how.tells_all = options.callback || options.error_callback;
       AsyncResult<Result> result(work::submit_call<Function, std::decay_t<Args>...>(
                                      shared_crew(call), call, how, f, args...),
@@ -276,7 +319,7 @@ class Pool {
     if constexpr (work::ItemTask<F, Item>) {
       using Result = work::AllResults<F, Item>;
       options.callback.template require<Result>(call);
-      auto how = work::submit_options(call, options.retries, options.timeout);
+      auto how = work::submit_options(call, options);
       how.tells_all = options.callback || options.error_callback;
       std::vector<Item> all;
       if constexpr (std::ranges::sized_range<Items>) all.reserve(std::ranges::size(items));
@@ -309,7 +352,7 @@ class Pool {
     how.window = static_cast<std::uint64_t>(
         work::at_least(call, "buffersize", options.buffersize.value_or(4 * crew->workers()), 1));
     how.order = order;
-    how.submit = work::submit_options(call, options.retries, options.timeout);
+    how.submit = work::submit_options(call, options);
     std::decay_t<F const> const callable = f;
     return lazy_range_detail::make(crew, call, how, callable, std::forward<Items>(items));
   }
@@ -317,21 +360,11 @@ class Pool {
   // Not inlined: GCC 12 takes members of the options for uninitialized then.
   [[gnu::noinline]] static std::shared_ptr<work::Crew> make_crew(PoolOptions const& options,
                                                                  StartMethod method) {
-    int const processes = options.processes.value_or(os::usable_processors());
-    if (processes < 1 || processes > static_cast<int>(work::Board::kMaxWorkers)) {
-      throw std::invalid_argument("Pool: processes must be 1 to " +
-                                  std::to_string(work::Board::kMaxWorkers) + ", not " +
-                                  std::to_string(processes));
-    }
-    work::Crew::Options crew{.workers = processes,
-                             .method = method,
-                             .sigint = options.sigint,
-                             .initializer = options.initializer};
-    if (options.max_tasks_per_child) {
-      crew.max_tasks_per_child = static_cast<std::uint64_t>(
-          work::at_least("Pool", "max_tasks_per_child", *options.max_tasks_per_child, 1));
-    }
-    if (options.max_memory_per_task) crew.max_memory_per_task = *options.max_memory_per_task;
+    auto const workers = work::checked_workers("Pool", "processes",
+                                               options.processes.value_or(work::default_workers()));
+    auto crew = work::crew_options("Pool", workers, options);
+    crew.method = method;
+    crew.sigint = options.sigint;
     return std::make_shared<work::Crew>(crew);
   }
 

@@ -20,11 +20,14 @@
 #include <multiprocessing/future.hpp>
 #include <multiprocessing/launch/start_method.hpp>  // IWYU pragma: export
 #include <multiprocessing/lazy_range.hpp>
-#include <multiprocessing/os/processors.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/crew_options.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/lazy_results.hpp>
+#include <multiprocessing/work/pool_stats.hpp>    // IWYU pragma: export
+#include <multiprocessing/work/retry_on.hpp>      // IWYU pragma: export
+#include <multiprocessing/work/stop_request.hpp>  // IWYU pragma: export
 #include <multiprocessing/work/submit.hpp>
 
 namespace multiprocessing {
@@ -38,6 +41,15 @@ struct ExecutorOptions {
   work::Initializer initializer = {};
   /// So many calls, or chunks, and a worker is replaced by a new one. Default: no limit.
   std::optional<int> max_tasks_per_child = std::nullopt;
+  /// See PoolOptions.
+  std::optional<std::uint64_t> max_memory_per_task = std::nullopt;
+  /// A task that has ended so many workers is not run again, whatever its retries are.
+  std::optional<int> quarantine_after = std::nullopt;
+  /// When more workers than this die within the period, the pool is broken. Default: it goes on.
+  std::optional<int> restart_intensity = std::nullopt;
+  std::chrono::nanoseconds restart_period = std::chrono::seconds(5);
+  std::vector<int> cpus = {};              ///< the processors that workers run on; none: all
+  std::optional<int> nice = std::nullopt;  ///< of the workers, see setpriority(2)
 };
 
 /// Python: the optional arguments of concurrent.futures.Executor.map.
@@ -49,10 +61,13 @@ struct ExecutorMapOptions {
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
 };
 
-/// What can be said of a call. Python: none
+/// What can be said of a call: see ApplyOptions of <multiprocessing/pool.hpp>. Python: none
 struct SubmitOptions {
-  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;  ///< see ApplyOptions
-  int retries = 0;                                                 ///< see ApplyOptions
+  std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
+  std::chrono::nanoseconds grace{0};
+  int retries = 0;
+  RetryOn retry_on = RetryOn::crash;
+  std::chrono::nanoseconds backoff{0};
 };
 
 /// Python: the arguments of concurrent.futures.Executor.shutdown.
@@ -106,8 +121,7 @@ class ProcessPoolExecutor {
       using Result = typename work::CallCode<Function, std::decay_t<Args>...>::Result;
       constexpr auto kCall = "ProcessPoolExecutor.submit";
       return Future<Result>(work::submit_call<Function, std::decay_t<Args>...>(
-          open_crew(kCall), kCall, work::submit_options(kCall, options.retries, options.timeout), f,
-          args...));
+          open_crew(kCall), kCall, work::submit_options(kCall, options), f, args...));
     }
   }
 
@@ -155,6 +169,12 @@ class ProcessPoolExecutor {
     shared_crew(kCall)->terminate(kCall, work::Crew::Ending::kill);
   }
 
+  /// What its workers are doing. Blocks: no. Python: none
+  PoolStats stats() const {
+    constexpr auto kCall = "ProcessPoolExecutor.stats";
+    return work::stats_of(kCall, *shared_crew(kCall));
+  }
+
   /// Process ids of the workers that run now.
   std::vector<int> worker_pids() const {
     constexpr auto kCall = "ProcessPoolExecutor.worker_pids";
@@ -165,22 +185,8 @@ class ProcessPoolExecutor {
   // Not inlined: GCC 12 takes members of the options for uninitialized then.
   [[gnu::noinline]] static work::Crew::Options crew_options(ExecutorOptions const& options) {
     constexpr auto kCall = "ProcessPoolExecutor";
-    auto const workers = options.max_workers.value_or(os::usable_processors());
-    if (workers > static_cast<int>(work::Board::kMaxWorkers)) {
-      throw std::invalid_argument(std::string(kCall) + ": max_workers must be 1 to " +
-                                  std::to_string(work::Board::kMaxWorkers) + ", not " +
-                                  std::to_string(workers));
-    }
-    work::at_least(kCall, "max_workers", workers, 1);
-    work::Crew::Options crew{workers};
-    crew.method =
-        options.start_method ? *options.start_method : launch::DefaultMethod::instance().get();
-    crew.initializer = options.initializer;
-    if (options.max_tasks_per_child) {
-      crew.max_tasks_per_child = static_cast<std::uint64_t>(
-          work::at_least(kCall, "max_tasks_per_child", *options.max_tasks_per_child, 1));
-    }
-    return crew;
+    auto const workers = options.max_workers.value_or(work::default_workers());
+    return work::crew_options(kCall, work::checked_workers(kCall, "max_workers", workers), options);
   }
 
   std::shared_ptr<work::Crew> const& shared_crew(char const* call) const {

@@ -5,6 +5,7 @@
 //   MULTIPROCESSING_TEST_TASK_STORM=40000      more tasks
 #include <atomic>
 #include <csignal>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <random>
@@ -41,6 +42,11 @@ std::string text_of(int x) {
   return text;
 }
 std::string answer_to(std::string const& text) { return text + '!'; }
+int square_or_refuse(int x) {
+  static thread_local std::mt19937 random(static_cast<unsigned>(::getpid()));  // NOLINT: see below
+  if (random() % 2 == 0) throw std::runtime_error("this time not");
+  return x * x;
+}
 int refuse(int x) { throw std::out_of_range(std::to_string(x)); }
 
 /// Kills workers of the crew as long as it lives.
@@ -121,6 +127,31 @@ TEST_CASE("a storm of kills costs no task that may be run again", "[faults][stre
       } catch (std::exception const& error) {
         UNSCOPED_INFO(i << ": " << error.what());
         ++wrong;
+      }
+    }
+    storm.end();
+    CHECK(wrong == 0);
+    CHECK(storm.kills() > 0);
+  });
+}
+
+TEST_CASE("a storm of kills costs no task that may be run again when it throws",
+          "[faults][stress]") {
+  with_crew([](std::shared_ptr<Crew> const& crew) {
+    Storm storm(*crew);
+    long wrong = 0;
+    for (std::uint32_t const backoff_ms : {0U, 1U}) {
+      SubmitOptions const options{.retries = UINT16_MAX,
+                                  .retry_on = mp::RetryOn::crash | mp::RetryOn::exception,
+                                  .backoff_ms = backoff_ms};
+      std::vector<std::shared_ptr<TaskGroup>> groups;
+      for (int i = 0; i < tasks() / 5; ++i) {
+        groups.push_back(submit_call(crew, "test", options, &square_or_refuse, i));
+      }
+      for (int i = 0; i < tasks() / 5; ++i) {
+        auto const group = std::move(groups[static_cast<std::size_t>(i)]);
+        group->wait_until(base::Deadline::never());
+        if (collect_one<int>(*group) != support::square(i)) ++wrong;
       }
     }
     storm.end();

@@ -164,19 +164,33 @@ TEST_CASE("a closed crew takes no tasks, and runs those it has", "[submit]") {
 }
 
 TEST_CASE("retries and timeouts that make no sense are refused", "[submit]") {
-  auto const refused = [](int retries, std::optional<std::chrono::nanoseconds> timeout) {
-    return support::message_of<std::invalid_argument>(
-        [&] { submit_options("Pool.apply", retries, timeout); });
+  struct Said {
+    int retries = 0;
+    std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
+    std::chrono::nanoseconds grace{0};
+    multiprocessing::RetryOn retry_on = multiprocessing::RetryOn::crash;
+    std::chrono::nanoseconds backoff{0};
+  };
+  auto const read = [](Said const& said) { return submit_options("Pool.apply", said); };
+  auto const refuses = [&](Said const& said) {
+    return support::message_of<std::invalid_argument>([&] { read(said); });
+  };
+  auto const refused = [&](int retries, std::optional<std::chrono::nanoseconds> timeout) {
+    return refuses({.retries = retries, .timeout = timeout});
   };
   CHECK(refused(-1, {}) == "Pool.apply: retries must be at least 0, not -1");
   CHECK_THAT(refused(0, 0ns), ContainsSubstring("timeout, in milliseconds, must be at least 1"));
   CHECK_THAT(refused(0, -5s), ContainsSubstring("not -5000"));
-  CHECK(submit_options("test", 3, {}).retries == 3);
+  CHECK(refuses({.grace = 1s}) == "Pool.apply: a grace needs a timeout");
+  CHECK_THAT(refuses({.timeout = 1s, .grace = -1s}), ContainsSubstring("grace"));
+  CHECK_THAT(refuses({.backoff = -1s}), ContainsSubstring("backoff, in milliseconds, must be at"));
+  CHECK(read({.retries = 3}).retries == 3);
   CHECK(refused(1'000'000, {}) == "Pool.apply: retries must be at most 10000, not 1000000");
-  CHECK(submit_options("test", 0, {}).timeout_ms == 0);
-  CHECK(submit_options("test", 0, 1ns).timeout_ms == 1);
-  CHECK(submit_options("test", 0, 1500us).timeout_ms == 2);
-  CHECK(submit_options("test", 0, std::chrono::hours(24 * 365)).timeout_ms == 0);  // for ever
+  CHECK(read({}).timeout_ms == 0);
+  CHECK(read({.timeout = 1ns}).timeout_ms == 1);
+  CHECK(read({.timeout = 1500us, .grace = 3s}).timeout_ms == 2);
+  CHECK(read({.timeout = 1500us, .grace = 3s}).grace_ms == 3000);
+  CHECK(read({.timeout = std::chrono::hours(24 * 365 * 1000)}).timeout_ms == 0);  // for ever
 }
 
 TEST_CASE("what can be a task, and what can not", "[submit]") {

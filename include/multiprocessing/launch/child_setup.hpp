@@ -3,7 +3,6 @@
 #pragma once
 
 #include <fcntl.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <sys/types.h>
 #include <unistd.h>
@@ -28,6 +27,7 @@
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/scheduling.hpp>
 #include <multiprocessing/os/signals.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
@@ -234,21 +234,8 @@ inline void apply(ChildSetup const& setup, ChildFds const& fds) {
     require(::setrlimit(static_cast<__rlimit_resource>(limit.resource), &values) == 0, "setrlimit",
             std::to_string(limit.resource));
   }
-  if (setup.nice) {
-    require(::setpriority(PRIO_PROCESS, 0, *setup.nice) == 0, "setpriority",
-            std::to_string(*setup.nice));
-  }
-  if (!setup.cpus.empty()) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    std::string text;
-    for (int const cpu : setup.cpus) {
-      text += (text.empty() ? "" : ",") + std::to_string(cpu);
-      if (cpu < 0 || cpu >= CPU_SETSIZE) os::throw_error(EINVAL, "sched_setaffinity", text);
-      CPU_SET(cpu, &set);
-    }
-    require(::sched_setaffinity(0, sizeof set, &set) == 0, "sched_setaffinity", text);
-  }
+  if (setup.nice) os::set_nice(*setup.nice);
+  if (!setup.cpus.empty()) os::run_on(os::processor_set(setup.cpus));
   if (fds[ChildFds::kLifeLine]) die_with(fds[ChildFds::kLifeLine].get());
 }
 

@@ -60,13 +60,18 @@ class Nursery {
   bool is_running(std::size_t number) const noexcept { return children_[number] != nullptr; }
   pid_t pid(std::size_t number) const noexcept { return children_[number]->pid(); }
 
+  /// For more children. Throws: std::bad_alloc.
+  void grow(std::size_t size) {
+    if (size > children_.size()) children_.resize(size);
+  }
+
   std::size_t running() const noexcept {
     return static_cast<std::size_t>(std::count_if(children_.begin(), children_.end(),
                                                   [](auto const& c) { return c != nullptr; }));
   }
 
   /// Starts child `number` as `who`, to run `body` (which returns the exit code).
-  /// Throws: std::system_error. REQUIRES: !is_running(number).
+  /// Throws: std::system_error. REQUIRES: number < size(), !is_running(number).
   template <class Body>
   void start(std::size_t number, std::shared_ptr<Identity> who, Body& body,
              SigintPolicy sigint = SigintPolicy::ignore) {

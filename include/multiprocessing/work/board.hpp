@@ -50,8 +50,12 @@
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/idle_workers.hpp>
 #include <multiprocessing/work/initializer.hpp>
+#include <multiprocessing/work/restart_limit.hpp>
 #include <multiprocessing/work/result_log.hpp>
 #include <multiprocessing/work/task_board.hpp>
+#include <multiprocessing/work/trace_log.hpp>
+#include <multiprocessing/work/worker_account.hpp>
+#include <multiprocessing/work/worker_setup.hpp>
 
 namespace multiprocessing::work {
 
@@ -119,12 +123,18 @@ class Board {
   SigintPolicy sigint = SigintPolicy::ignore;  // of the workers
   std::uint64_t max_tasks_per_child = UINT64_MAX;
   std::uint64_t max_memory_per_task = UINT64_MAX;
+  std::uint32_t quarantine_after =
+      UINT32_MAX;          ///< so many deaths of workers, and it is not retried
   shm::Range initializer;  // for workers that are no copies of the owner; empty: none
+  WorkerSetup setup;
+  RestartLimit restart_limit;
 
   // written by the owner
+  std::atomic<std::uint32_t> wanted_workers{0};  ///< those of a higher number leave
   std::atomic<Phase> phase{Phase::Open};
   std::atomic<bool> is_killing{false};   ///< terminating: workers are not asked first
   std::atomic<std::uint64_t> active{0};  ///< a bit per slot that holds a job
+  std::atomic<shm::Offset> trace{0};     ///< a TraceLog, if there is one
 
   // Together: what is looked at for every task is in one page.
   TaskBoard tasks;
@@ -135,16 +145,21 @@ class Board {
   // written by the nursery
   shm::LifeLock nursery_life;
   std::atomic<std::int32_t> start_error{0};  ///< errno, when no worker can be started; or:
-  static constexpr std::int32_t kInitializerFailed = -1;
+  static constexpr std::int32_t kToldInFailure = -1;
   std::atomic<std::int32_t> worker_pids[kMaxWorkers] = {};
 
-  // written by workers
-  Failure initializer_failure;
+  // written by workers, and the nursery
+  Failure failure;  ///< why the pool is broken
   struct alignas(base::kCacheLine) Page {
     std::atomic<std::uint64_t> task{0};     ///< a TaskId: claimed, or about to be
     std::atomic<bool> is_ready{false};      ///< its initializer has returned
     std::atomic<std::int64_t> deadline{0};  ///< of its task, as Deadline's clock counts; 0: none
     std::atomic<std::uint64_t> doomed{0};   ///< the worker is to be killed if this is its task
+    std::atomic<std::uint64_t> stop{0};     ///< its task is to stop if it is this one
+    /// A task that the nursery is to have run once more; the worker waits until it is 0 again.
+    std::atomic<std::uint64_t> handed_back{0};
+    sync::EventCount taken_back;
+    WorkerAccount account;
   };
   Page pages[kMaxWorkers] = {};
   std::atomic<std::int64_t> next_deadline{INT64_MAX};  ///< when the nursery looks next
@@ -171,6 +186,13 @@ class Board {
     }
   }
   static constexpr std::chrono::milliseconds kPatience{10};
+
+  /// Notes that something begins, if somebody wants to know; else null.
+  TraceEvent* begin_event(shm::Segment const& segment, WorkerNumber worker,
+                          std::int32_t pid) const noexcept {
+    auto const place = trace.load(std::memory_order_acquire);  // pairs with Crew::trace()
+    return place == 0 ? nullptr : segment.at<TraceLog>(place)->take(worker, pid);
+  }
 
   /// Claims the next chunk of the oldest job for `worker`.
   std::optional<Claim> claim(shm::Segment const& segment, WorkerNumber worker) noexcept {

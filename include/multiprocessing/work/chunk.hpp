@@ -17,7 +17,8 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
 
 /// The value of a chunk's word.
 struct ChunkWord {
-  enum class Phase : std::uint8_t { Free, Claimed, Done, Failed, Lost, Dropped, Late };
+  /// Condemned: claimed by a worker that is about to be killed, and to be run once more after that.
+  enum class Phase : std::uint8_t { Free, Condemned, Claimed, Done, Failed, Lost, Dropped, Late };
 
   std::uint32_t generation;
   WorkerNumber worker;  ///< of the claimer; 0 while Free

@@ -6,11 +6,13 @@
 #include <atomic>
 #include <cstdint>
 #include <new>
+#include <string>
 #include <type_traits>
 #include <unordered_map>
 #include <vector>
 
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/os/code_name.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
@@ -43,9 +45,13 @@ class CodeWriter {
     bool is_permanent;  ///< it lies in the program itself, which never goes
   };
 
+  using Name = std::string();
+
+  /// `name`: what people are told it is; by default what is known of its place.
   /// Throws: PicklingError when it lies in no module; std::bad_alloc when the table is full.
   template <class Function>
-  requires std::is_function_v<Function> Numbered numbered(Function* function) {
+  requires std::is_function_v<Function> Numbered numbered(Function* function,
+                                                          Name* name = nullptr) {
     auto const address = reinterpret_cast<std::uintptr_t>(function);
     auto known = numbers_.find(address);
     if (known != numbers_.end() && known->second.is_permanent) return known->second;
@@ -54,11 +60,19 @@ class CodeWriter {
     if (known != numbers_.end()) return known->second;
     Numbered const numbered{add(wire::place_of(function)), is_in_program(address)};
     numbers_.emplace(address, numbered);
+    known_.push_back({name, address});
     return numbered;
   }
   template <class Function>
   CodeNumber number_of(Function* function) {
     return numbered(function).number;
+  }
+
+  /// For people; empty when nobody has that number.
+  std::string name_of(CodeNumber number) const {
+    if (number >= known_.size()) return {};
+    auto const& known = known_[number];
+    return known.name != nullptr ? known.name() : os::code_name(known.address);
   }
 
  private:
@@ -92,6 +106,11 @@ class CodeWriter {
   CodeTable const& table_;
   CodeNumber count_ = 0;
   std::unordered_map<std::uintptr_t, Numbered> numbers_;
+  struct Known {
+    Name* name;
+    std::uintptr_t address;
+  };
+  std::vector<Known> known_;        // by number
   unsigned long long removed_ = 0;  // modules, when these were noted
 };
 

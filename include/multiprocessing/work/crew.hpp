@@ -23,6 +23,7 @@
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/launch/identity.hpp>
+#include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
 #include <multiprocessing/os/poll.hpp>
@@ -36,6 +37,8 @@
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/supervisor.hpp>
 #include <multiprocessing/work/task_book.hpp>
+#include <multiprocessing/work/trace_file.hpp>
+#include <multiprocessing/work/trace_log.hpp>
 
 namespace multiprocessing::work {
 
@@ -55,22 +58,27 @@ class Crew {
     Initializer initializer = {};
     std::uint64_t max_tasks_per_child = UINT64_MAX;
     std::uint64_t max_memory_per_task = UINT64_MAX;
+    std::uint32_t quarantine_after = UINT32_MAX;
+    RestartLimit restart_limit = {};
+    WorkerSetup setup = {};
   };
 
   /// Blocks: until all workers have been forked. Throws: std::system_error, std::bad_alloc; as
   /// start_afresh().
   explicit Crew(Options const& options)
-      : workers_(options.workers),
-        segment_("multiprocessing-pool", kReservation, kSmallestReservation),
+      : segment_("multiprocessing-pool", kReservation, kSmallestReservation),
         board_(make_board(segment_)),
         words_(segment_, part(kWordsBegin, kTasksBegin), segment_.size()),
         payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
         tasks_(segment_, *board_, part(kTasksBegin, kPayloadBegin)),
         callbacks_(*board_) {
-    board_->idle.set_size(static_cast<std::size_t>(workers_));
+    set_wanted(options.workers);
     board_->sigint = launch::as_parent_allows(options.sigint);
     board_->max_tasks_per_child = options.max_tasks_per_child;
     board_->max_memory_per_task = options.max_memory_per_task;
+    board_->quarantine_after = options.quarantine_after;
+    board_->restart_limit = options.restart_limit;
+    board_->setup = options.setup;
     os::Fd const ready = os::create_eventfd();
     nursery_ = start_nursery(options, ready);
     base::ScopeGuard end_nursery([this] {
@@ -89,7 +97,8 @@ class Crew {
   Crew(Crew const&) = delete;
   Crew& operator=(Crew const&) = delete;
 
-  int workers() const noexcept { return workers_; }
+  /// How many there are to be.
+  int workers() const noexcept { return static_cast<int>(board_->wanted_workers.load()); }
   shm::Segment const& segment() const noexcept { return segment_; }
   Board& board() const noexcept { return *board_; }
   bool is_owner() const noexcept { return !fork_detector_.forked(); }
@@ -97,11 +106,22 @@ class Crew {
   std::vector<int> worker_pids(char const* call) const {
     require_owner(call);
     std::vector<int> pids;
-    for (int number = 0; number < workers_; ++number) {
-      int const pid = board_->worker_pids[number].load();
+    for (auto const& each : board_->worker_pids) {
+      int const pid = each.load();
       if (pid != 0) pids.push_back(pid);
     }
     return pids;
+  }
+
+  /// From now on so many. Throws: as require_open(). REQUIRES: 1 to Board::kMaxWorkers.
+  void resize(char const* call, int workers) {
+    {
+      std::lock_guard const guard(mutex_);
+      require_open(call);
+      set_wanted(workers);
+    }
+    board_->idle.wake_everybody();
+    nursery_.wake();
   }
 
   bool is_open() const noexcept {
@@ -207,17 +227,25 @@ class Crew {
     if (!is_owner()) return false;
     auto& task = entry(id);
     auto const word = task.read();
-    if (word.phase != ChunkWord::Phase::Claimed || word.generation != id.generation) return false;
+    if (word.generation != id.generation) return false;
+    if (word.phase != ChunkWord::Phase::Claimed && word.phase != ChunkWord::Phase::Condemned) {
+      return false;
+    }
     if (!board_->tasks.settle(task, word, ChunkWord::Phase::Dropped)) return false;
     board_->pages[word.worker].doomed = id.pack();  // its worker claims nothing after that
     nursery_.wake();
     return true;
   }
+  /// Asks the task to stop, if a worker runs it.
+  void request_stop(TaskId id) noexcept {
+    auto const word = entry(id).read();
+    if (word.phase == ChunkWord::Phase::Claimed) board_->pages[word.worker].stop = id.pack();
+  }
   TaskEntry& entry(TaskId id) const noexcept { return board_->tasks.entry(segment_, id.index); }
 
   /// The number by which workers know the function. Throws: as CodeWriter::number_of().
   template <class Function>
-  CodeNumber number_of(Function* function) {
+  CodeNumber number_of(Function* function, CodeWriter::Name* called = nullptr) {
     // Most calls name the function of the thread's last one.
     struct Last {
       std::uint32_t crew;
@@ -228,7 +256,7 @@ class Crew {
     auto const address = reinterpret_cast<std::uintptr_t>(function);
     if (last.crew == name_ && last.address == address) return last.number;
     std::lock_guard const guard(mutex_);
-    auto const numbered = tasks_.codes().numbered(function);
+    auto const numbered = tasks_.codes().numbered(function, called);
     if (numbered.is_permanent) last = {name_, numbered.number, address};
     return numbered.number;
   }
@@ -276,6 +304,24 @@ class Crew {
     board_->tasks.drop_free(segment_);
   }
 
+  /// From now on what happens is noted down, and written to the file when the pool has ended.
+  /// Throws: as require_open(); std::ios_base::failure when the file can not be written;
+  /// std::invalid_argument when it is traced already; std::bad_alloc.
+  void trace(char const* call, std::string const& path) {
+    std::lock_guard const guard(mutex_);
+    require_open(call);
+    if (trace_.file != nullptr) {
+      throw std::invalid_argument(std::string(call) + ": the pool is traced already");
+    }
+    auto file = std::make_unique<TraceFile>(path);
+    auto const room = payload_.allocate(TraceLog::bytes_for(kTraceEvents));  // stays
+    trace_.log = new (segment_.data(room.offset)) TraceLog{.capacity = kTraceEvents};
+    for (std::size_t i = 0; i < kTraceEvents; ++i) new (trace_.log->events() + i) TraceEvent;
+    trace_.begin = trace_time();
+    trace_.file = std::move(file);
+    board_->trace.store(room.offset, std::memory_order_release);  // pairs with begin_event()
+  }
+
   enum class Ending { ask, kill };
 
   /// Blocks: until every process of the pool has ended.
@@ -294,6 +340,7 @@ class Crew {
       nursery_.process->send(SIGKILL);
     }
     nursery_.process->wait_until(base::Deadline::never());
+    write_trace();
     callbacks_.finish();
   }
 
@@ -305,6 +352,7 @@ class Crew {
                                   ": the pool is still running; close() or terminate() it first");
     }
     nursery_.process->wait_until(base::Deadline::never());
+    write_trace();
     callbacks_.finish();
   }
 
@@ -316,6 +364,7 @@ class Crew {
 
  private:
   static constexpr std::chrono::seconds kNurseryGrace{3};
+  static constexpr std::size_t kTraceEvents = std::size_t{1} << 18;  // 10 MiB
 
   // Addresses are free, pages come as they are used: room for any job a machine can hold.
   static constexpr std::uint64_t kReservation = std::uint64_t{1} << 43;
@@ -338,11 +387,30 @@ class Crew {
     return new (segment.data(Board::kPlace)) Board;
   }
 
+  /// REQUIRES: every process of the pool has ended.
+  void write_trace() {
+    std::lock_guard const guard(mutex_);
+    auto const file = std::move(trace_.file);
+    if (file == nullptr) return;
+    try {
+      file->write(*trace_.log, trace_.begin,
+                  [this](CodeNumber number) { return tasks_.codes().name_of(number); });
+    } catch (std::exception const& error) {
+      launch::log(LogLevel::warning, "a pool's trace was not written: ", error.what());
+    }
+  }
+
+  void set_wanted(int workers) noexcept {
+    auto const count = static_cast<std::uint32_t>(workers);
+    board_->idle.set_size(count);
+    board_->wanted_workers = count;
+  }
+
   launch::NurseryHandle start_nursery(Options const& options, os::Fd const& ready) {
     auto const method = options.method;
     auto who = launch::new_child_identity();
     who->name = "PoolNursery-" + who->number;
-    auto const workers = static_cast<std::size_t>(workers_);
+    auto const workers = static_cast<std::size_t>(options.workers);
     if (method != StartMethod::fork) {
       write_initializer(options.initializer);
       return launch::start_nursery(method, who, workers, &supervise,
@@ -370,7 +438,7 @@ class Crew {
       return "no worker could be started: " + std::generic_category().message(error);
     }
     if (error < 0) {
-      auto const text = board_->initializer_failure.text();
+      auto const text = board_->failure.text();
       return text.empty() ? "its initializer has failed" : text;
     }
     return "its nursery process " + describe_nursery();
@@ -407,7 +475,6 @@ class Crew {
   std::uint32_t const name_ = new_name();  // no other of this process has had it
   pid_t const owner_ = os::this_pid();
   os::ForkDetector const fork_detector_;
-  int const workers_;
   shm::Segment const segment_;
   Board* const board_;
   launch::NurseryHandle nursery_;
@@ -425,6 +492,11 @@ class Crew {
   std::uint64_t used_slots_ = 0;
   std::array<std::uint64_t, Board::kSlots> log_ready_{};  // of each slot's log, what has pages
   TaskBook tasks_;
+  struct Trace {
+    TraceLog* log = nullptr;
+    std::int64_t begin = 0;
+    std::unique_ptr<TraceFile> file;  // null: none is to be written
+  } trace_;
   Callbacks callbacks_;  // safe by itself
 };
 

@@ -62,9 +62,9 @@ class IdleWorkers {
  public:
   static constexpr std::size_t kMost = 1024;  // more than any machine has use for
 
-  /// How many there are. To be called before there is one.
+  /// How many there may be. To be called before there are more.
   void set_size(std::size_t workers) noexcept {
-    size_ = workers;
+    size_ = std::max(size_.load(), workers);
     // Where each has a processor to itself, spinning is in nobody's way.
     all_may_spin_ = workers < static_cast<std::size_t>(os::usable_processors());
   }
@@ -89,7 +89,7 @@ class IdleWorkers {
   }
   /// For who can not know which of them sleep: a worker is dead, or the pool ends.
   void wake_everybody() noexcept {
-    for (std::size_t number = 0; number < size_; ++number) wake(number);
+    for (std::size_t number = 0; number < size_.load(); ++number) wake(number);
   }
 
   /// On which the last one was that looked for work.
@@ -114,7 +114,7 @@ class IdleWorkers {
       auto const here = os::this_processor();
       if (processor_.load() != here) processor_ = here;
       bool const searches = searcher.become(me);
-      if ((searches || all_may_spin_) && spin(ready, processor)) return;
+      if ((searches || all_may_spin_.load()) && spin(ready, processor)) return;
       auto const key = word.load();
       asleep.fetch_or(bit_of(me));
       searcher.give_up(me);
@@ -137,7 +137,7 @@ class IdleWorkers {
   static std::size_t lowest(std::uint64_t bits) noexcept {
     return static_cast<std::size_t>(std::countr_zero(bits));
   }
-  std::size_t groups() const noexcept { return (size_ + kBits - 1) / kBits; }
+  std::size_t groups() const noexcept { return (size_.load() + kBits - 1) / kBits; }
 
   /// Whether it was up.
   bool take_down(std::size_t group, std::uint64_t bit) noexcept {
@@ -148,9 +148,9 @@ class IdleWorkers {
     os::futex_wake(words_[number]);
   }
 
-  // constant
-  std::size_t size_ = kMost;
-  bool all_may_spin_ = false;
+  // Hardly ever written.
+  std::atomic<std::size_t> size_{0};
+  std::atomic<bool> all_may_spin_{false};
 
   alignas(base::kCacheLine) std::atomic<std::int32_t> processor_{sync::AdaptiveSpin::kAnywhere};
   std::array<std::atomic<std::uint64_t>, kMost / kBits> asleep_{};

@@ -38,7 +38,8 @@ void submit(TaskGroup& group, SubmitOptions const& options, Parts const&... part
   channel::Scratch scratch;
   wire::Parcel parcel;
   Code::write(scratch.bytes(), parcel, crew, parts...);
-  auto draft = TaskDraft::of(crew.number_of(&Code::run), scratch.bytes(), parcel, options);
+  auto draft =
+      TaskDraft::of(crew.number_of(&Code::run, &Code::name), scratch.bytes(), parcel, options);
   group.submit(draft);
 }
 
@@ -53,7 +54,7 @@ Prepared prepare(Crew& crew, SubmitOptions const& options, Parts const&... parts
   wire::Parcel parcel;
   Code::write(prepared.bytes, parcel, crew, parts...);
   auto& draft = prepared.draft;
-  draft = TaskDraft::of(crew.number_of(&Code::run), prepared.bytes, parcel, options);
+  draft = TaskDraft::of(crew.number_of(&Code::run, &Code::name), prepared.bytes, parcel, options);
   if (draft.block.lease != nullptr) {
     draft.input = {draft.block.lease->data() + draft.block.offset, prepared.bytes.size()};
     prepared.bytes = {};
@@ -169,21 +170,37 @@ inline std::int64_t at_least(char const* call, char const* what, std::int64_t va
                               std::to_string(least) + ", not " + std::to_string(value));
 }
 
-/// What users say of retries and timeouts. Throws: std::invalid_argument.
-inline SubmitOptions submit_options(char const* call, int retries,
-                                    std::optional<std::chrono::nanoseconds> timeout) {
-  SubmitOptions options;
-  at_least(call, "retries", retries, 0);
+/// A duration that users give, rounded up; UINT32_MAX: practically for ever.
+/// Throws: std::invalid_argument for less than `least`.
+inline std::uint32_t milliseconds_of(char const* call, char const* what,
+                                     std::chrono::nanoseconds duration, std::int64_t least) {
+  auto const count = std::chrono::ceil<std::chrono::milliseconds>(duration).count();
+  at_least(call, what, count, least);
+  return static_cast<std::uint32_t>(std::min<std::int64_t>(count, UINT32_MAX));
+}
+
+/// What users say of retries and timeouts, with the members of ApplyOptions that do that.
+/// Throws: std::invalid_argument.
+template <class Options>
+SubmitOptions submit_options(char const* call, Options const& said) {
   constexpr int kMostRetries = 10'000;
-  if (retries > kMostRetries) {
+  SubmitOptions options;
+  at_least(call, "retries", said.retries, 0);
+  if (said.retries > kMostRetries) {
     throw std::invalid_argument(std::string(call) + ": retries must be at most " +
-                                std::to_string(kMostRetries) + ", not " + std::to_string(retries));
+                                std::to_string(kMostRetries) + ", not " +
+                                std::to_string(said.retries));
   }
-  options.retries = static_cast<std::uint16_t>(retries);
-  if (!timeout) return options;
-  auto const milliseconds = std::chrono::ceil<std::chrono::milliseconds>(*timeout).count();
-  at_least(call, "timeout, in milliseconds,", milliseconds, 1);
-  if (milliseconds < UINT32_MAX) options.timeout_ms = static_cast<std::uint32_t>(milliseconds);
+  options.retries = static_cast<std::uint16_t>(said.retries);
+  options.retry_on = said.retry_on;
+  options.backoff_ms = milliseconds_of(call, "backoff, in milliseconds,", said.backoff, 0);
+  options.grace_ms = milliseconds_of(call, "grace, in milliseconds,", said.grace, 0);
+  if (!said.timeout) {
+    if (options.grace_ms == 0) return options;
+    throw std::invalid_argument(std::string(call) + ": a grace needs a timeout");
+  }
+  auto const timeout = milliseconds_of(call, "timeout, in milliseconds,", *said.timeout, 1);
+  if (timeout != UINT32_MAX) options.timeout_ms = timeout;
   return options;
 }
 

@@ -21,6 +21,8 @@
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/initializer.hpp>
+#include <multiprocessing/work/restart_limit.hpp>
+#include <multiprocessing/work/retries.hpp>
 #include <multiprocessing/work/task_board.hpp>
 #include <multiprocessing/work/task_context.hpp>
 #include <multiprocessing/work/worker.hpp>
@@ -36,13 +38,14 @@ class Supervisor {
         segment_(segment),
         board_(board),
         modules_(modules),
-        initializer_(std::move(initializer)) {}
+        initializer_(std::move(initializer)),
+        deaths_(board.restart_limit) {}
 
   /// Blocks: until the pool has ended or its owner is gone. Returns the nursery's exit code.
   int run(os::Fd const& ready) {
     board_.nursery_life.hold();
     try {
-      for (std::size_t number = 0; number < nursery_.size(); ++number) start_worker(number);
+      for (std::size_t number = 0; number < wanted(); ++number) start_worker(number);
     } catch (std::system_error const& error) {
       end_all();
       board_.start_error = error.code().value();
@@ -50,19 +53,21 @@ class Supervisor {
     }
     os::signal_eventfd(ready);
     for (;;) {
-      auto const news = nursery_.wait(earlier(next_try_, next_deadline()));
+      auto const news =
+          nursery_.wait(earlier(earlier(next_try_, next_deadline()), retries_.next()));
       if (news.owner_ended) return end_all();
+      take_back_tasks();
       for (auto const& ended : news.ended) bury(ended);
       end_late_tasks();
-      if (board_.initializer_failure.is_told() ||
-          deaths_in_initializer_ >= kMostDeathsInInitializer) {
-        board_.start_error = Board::kInitializerFailed;
+      run_due_retries();
+      if (board_.failure.is_told()) {
+        board_.start_error = Board::kToldInFailure;
         return end_all();
       }
       auto const phase = board_.phase.load();
       if (phase == Board::Phase::Terminating) return terminate();
       bool const needed = phase == Board::Phase::Open || board_.has_work(segment_);
-      if (!needed && nursery_.running() == 0) return 0;
+      if (!needed && nursery_.running() == 0 && retries_.empty()) return 0;
       if (!needed) next_try_ = base::Deadline::never();
       if (needed && next_try_is_due() && !replace_missing_workers()) return 1;
     }
@@ -78,7 +83,11 @@ class Supervisor {
   // So long without a single worker, and the pool says that it is broken rather than to stall.
   static constexpr std::chrono::seconds kGiveUpAfter{10};
 
+  /// Those of higher numbers leave by themselves.
+  std::size_t wanted() const noexcept { return board_.wanted_workers.load(); }
+
   void start_worker(std::size_t number) {
+    nursery_.grow(number + 1);
     auto who = launch::new_child_identity();
     who->name = "PoolWorker-" + who->number.substr(who->number.rfind(':') + 1);
     who->daemon = true;
@@ -86,6 +95,7 @@ class Supervisor {
     board_.pages[number].is_ready = false;
     board_.pages[number].deadline = 0;
     board_.pages[number].doomed = 0;
+    board_.pages[number].handed_back = 0;
     auto const body = [this, number] {
       if (!initialize()) return 1;
       board_.pages[number].is_ready = true;
@@ -95,10 +105,17 @@ class Supervisor {
     };
     nursery_.start(number, std::move(who), body, board_.sigint);
     board_.worker_pids[number] = nursery_.pid(number);
+    trace(number, nursery_.pid(number), TraceEvent::Kind::Start);
   }
 
   /// In a worker. False: it has failed, and that has been told.
   bool initialize() {
+    try {
+      board_.setup.apply();
+    } catch (std::system_error const& error) {
+      board_.failure.tell(std::string("a worker could not be set up: ") + error.what());
+      return false;
+    }
     if (!initializer_) return true;
     os::ForkDetector const fork_detector;
     auto const end_if_forked = [&] {
@@ -110,13 +127,11 @@ class Supervisor {
       return true;
     } catch (launch::ExitRequest const& request) {
       end_if_forked();
-      board_.initializer_failure.tell("its initializer has exited with code " +
-                                      std::to_string(request.code));
+      board_.failure.tell("its initializer has exited with code " + std::to_string(request.code));
     } catch (...) {
       end_if_forked();
       auto const text = wire::format(wire::record_current_exception());
-      board_.initializer_failure.tell("its initializer has thrown " +
-                                      text.substr(0, text.find('\n')));
+      board_.failure.tell("its initializer has thrown " + text.substr(0, text.find('\n')));
     }
     return false;
   }
@@ -127,17 +142,30 @@ class Supervisor {
     if (board_.pages[dead.number].is_ready) {
       deaths_in_initializer_ = 0;
     } else if (++deaths_in_initializer_ == kMostDeathsInInitializer) {
-      board_.initializer_failure.tell(
+      board_.failure.tell(
           "its initializer ends its process again and again; the last one, process " +
           std::to_string(dead.pid) + ", " + dead.status.to_string());
     }
+  }
+
+  void count_death(launch::Nursery::Ended const& dead) {
+    bool const has_left = dead.status.exited() && dead.status.exitcode() == 0;
+    if (has_left || !deaths_.add(base::Deadline::Clock::now())) return;
+    auto const& limit = board_.restart_limit;
+    board_.failure.tell("more than " + std::to_string(limit.intensity) +
+                        " workers have died within " + std::to_string(limit.period_ms) +
+                        " ms; the last one, process " + std::to_string(dead.pid) + ", " +
+                        dead.status.to_string());
   }
 
   /// Gives an answer to everybody who waits for what the dead worker had claimed.
   void bury(launch::Nursery::Ended const& dead) {
     auto const number = static_cast<WorkerNumber>(dead.number);
     board_.worker_pids[dead.number] = 0;
+    board_.pages[dead.number].account.restart();
+    trace(dead.number, dead.pid, TraceEvent::Kind::End, &dead.status);
     count_death_in_initializer(dead);
+    count_death(dead);
     bury_task(dead);
     settle_all([&](JobView const& job, std::uint32_t chunk, ChunkWord word) {
       if (word.phase != ChunkWord::Phase::Claimed || word.worker != number) return word.phase;
@@ -187,8 +215,14 @@ class Supervisor {
       ChunkWord const claimed{id.generation, static_cast<WorkerNumber>(number),
                               ChunkWord::Phase::Claimed};
       if (task.word.load() != claimed.pack()) continue;
-      task.late_pid = nursery_.pid(number);
-      if (!board_.tasks.settle(task, claimed, ChunkWord::Phase::Late)) continue;
+      if (task.may_be_retried_after(RetryOn::timeout)) {
+        auto expected = claimed.pack();
+        auto const condemned = with_phase(claimed, ChunkWord::Phase::Condemned).pack();
+        if (!task.word.compare_exchange_strong(expected, condemned)) continue;
+      } else {
+        task.late_pid = nursery_.pid(number);
+        if (!board_.tasks.settle(task, claimed, ChunkWord::Phase::Late)) continue;
+      }
       page.doomed = id.pack();
     }
   }
@@ -198,23 +232,62 @@ class Supervisor {
     auto const id = TaskId::unpack(board_.pages[dead.number].task.load());
     if (id.generation == 0) return;
     auto& task = board_.tasks.entry(segment_, id.index);
-    auto const number = static_cast<WorkerNumber>(dead.number);
-    ChunkWord const claimed{id.generation, number, ChunkWord::Phase::Claimed};
-    if (task.word.load() == claimed.pack()) {
-      give_up_block(board_.tasks, task.result_id);
-      ++task.deaths;
-      if (task.deaths <= task.retries && board_.phase.load() != Board::Phase::Terminating) {
-        auto expected = claimed.pack();  // unless the owner gives it up just now
-        auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
-        if (task.word.compare_exchange_strong(expected, free)) run_once_more(id);
-        return;
-      }
-      TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status)};
-      std::memcpy(task.room, &death, sizeof death);
-      board_.tasks.settle(task, claimed, ChunkWord::Phase::Lost);
-    } else if (task.read().generation == id.generation) {
+    auto const word = task.read();
+    if (word.generation != id.generation) return;
+    if (!is_held(word, dead.number)) {
       board_.tasks.tell(task);  // it may have been killed before it did that
+      return;
     }
+    give_up_block(board_.tasks, task.result_id);
+    if (word.phase == ChunkWord::Phase::Condemned) return retry(id, word);
+    if (task.may_be_retried_after(RetryOn::crash) && task.deaths + 1U < board_.quarantine_after) {
+      ++task.deaths;
+      return retry(id, word);
+    }
+    TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status)};
+    std::memcpy(task.room, &death, sizeof death);
+    board_.tasks.settle(task, word, ChunkWord::Phase::Lost);
+  }
+
+  /// Whether the word is that of a task which worker `number` has claimed, and nobody has settled.
+  static bool is_held(ChunkWord word, std::size_t number) noexcept {
+    return word.worker == number &&
+           (word.phase == ChunkWord::Phase::Claimed || word.phase == ChunkWord::Phase::Condemned);
+  }
+  static ChunkWord with_phase(ChunkWord word, ChunkWord::Phase phase) noexcept {
+    word.phase = phase;
+    return word;
+  }
+
+  /// What workers could not do, but may be tried again.
+  void take_back_tasks() {
+    for (std::size_t number = 0; number < nursery_.size(); ++number) {
+      auto& page = board_.pages[number];
+      auto const id = TaskId::unpack(page.handed_back.load());
+      if (id.generation == 0) continue;
+      auto const word = board_.tasks.entry(segment_, id.index).read();
+      if (word.generation == id.generation && is_held(word, number)) retry(id, word);
+      page.handed_back = 0;
+      page.taken_back.notify_all();
+    }
+  }
+
+  /// REQUIRES: no worker runs the task, whose word is `word` unless the owner gives it up just now.
+  void retry(TaskId id, ChunkWord word) {
+    auto& task = board_.tasks.entry(segment_, id.index);
+    auto const failures = task.failures++;
+    auto const wait = backoff(std::chrono::milliseconds(task.backoff_ms), failures);
+    auto expected = word.pack();
+    auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
+    if (!task.word.compare_exchange_strong(expected, free)) return;
+    if (wait == wait.zero()) {
+      run_once_more(id);
+    } else {
+      retries_.add(id, base::Deadline::after(wait));
+    }
+  }
+  void run_due_retries() {
+    while (auto const id = retries_.take_due()) run_once_more(*id);
   }
 
   void run_once_more(TaskId id) {
@@ -230,6 +303,17 @@ class Supervisor {
     }
     board_.tasks.publish(segment_, ring, id);
     board_.idle.wake_one(board_.tasks.searcher);
+  }
+
+  void trace(std::size_t number, pid_t pid, TraceEvent::Kind kind,
+             ExitStatus const* status = nullptr) const noexcept {
+    auto* const event = board_.begin_event(segment_, static_cast<WorkerNumber>(number), pid);
+    if (event == nullptr) return;
+    if (status != nullptr) {
+      event->code = static_cast<CodeNumber>(end_code(*status));
+      event->number = static_cast<std::uint32_t>(end_status(*status));
+    }
+    TraceLog::publish(*event, kind);
   }
 
   static std::int32_t end_code(ExitStatus const& status) noexcept {
@@ -267,9 +351,9 @@ class Supervisor {
       auto const id = TaskId::unpack(board_.pages[number].task.load());
       if (id.generation == 0) continue;
       auto& task = tasks.entry(segment_, id.index);
-      ChunkWord const claimed{id.generation, static_cast<WorkerNumber>(number),
-                              ChunkWord::Phase::Claimed};
-      tasks.settle(task, claimed, ChunkWord::Phase::Dropped);
+      auto const word = task.read();
+      if (word.generation != id.generation) continue;
+      if (is_held(word, number)) tasks.settle(task, word, ChunkWord::Phase::Dropped);
       tasks.tell(task);  // it may have been killed before it did that
     }
   }
@@ -297,8 +381,8 @@ class Supervisor {
   /// False when the pool is beyond help.
   bool replace_missing_workers() {
     try {
-      for (std::size_t number = 0; number < nursery_.size(); ++number) {
-        if (!nursery_.is_running(number)) start_worker(number);
+      for (std::size_t number = 0; number < wanted(); ++number) {
+        if (number >= nursery_.size() || !nursery_.is_running(number)) start_worker(number);
       }
     } catch (std::system_error const& error) {
       bool const first = next_try_.is_never();
@@ -318,7 +402,9 @@ class Supervisor {
   os::ModuleTable const& modules_;
   Initializer const initializer_;
   int deaths_in_initializer_ = 0;  // in a row
+  DeathCount deaths_;
   std::uint64_t retry_slots_ready_ = 0;
+  Retries retries_;
   base::Deadline next_try_ = base::Deadline::never();  // to replace workers; never: at once
   base::Deadline give_up_ = base::Deadline::never();
 };

@@ -125,6 +125,12 @@ class TaskGroup {
     return true;
   }
 
+  /// Gives up those that no worker has claimed, and asks the others to stop.
+  void request_stop() noexcept {
+    if (!crew_->is_owner() || cancel()) return;
+    for (auto const id : tasks()) crew_->request_stop(id);
+  }
+
   /// From now on the board's news tell when one of them is settled.
   void tell_all() noexcept {
     for (auto const id : tasks()) crew_->entry(id).flags |= TaskEntry::kTellAll;
@@ -223,8 +229,11 @@ class TaskGroup {
     auto const state =
         death.end_code == 0 ? os::ChildEnd::State::Stolen : os::ChildEnd::State::Ended;
     auto const status = ExitStatus::from({state, death.end_code, death.end_status});
-    auto const others =
-        task.deaths < 2 ? "" : "; " + std::to_string(task.deaths - 1) + " before it had died, too";
+    std::string others;
+    if (task.retries != 0 && task.deaths != 0) {
+      others = "; " + std::to_string(task.deaths) + " before it had died, too";
+      if (task.may_be_retried_after(RetryOn::crash)) others += ", so it is not run again";
+    }
     throw WorkerDied(describe(i) + ": worker process " + std::to_string(death.pid) + " " +
                          status.to_string() + " while it ran it" + others,
                      death.pid, status.exitcode());

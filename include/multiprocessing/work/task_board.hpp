@@ -17,8 +17,10 @@
 //             the nursery alone fills, to be run once more. Its result may be in a block already,
 //             named before it was given away.
 //   Too late  The nursery, or the owner that gives up a claimed task, settles it in the worker's
-//             place, and has the nursery kill the worker. A worker that finds its task settled ends
-//             by itself, so no other task is ever hit.
+//             place, and has the nursery kill the worker. A worker that finds its task settled, or
+//             Condemned to be run once more, ends by itself, so no other task is ever hit.
+//   Once more A task whose exception is worth another try stays Claimed until its worker has handed
+//             it back to the nursery, which alone knows when its turn is.
 #pragma once
 
 #include <algorithm>
@@ -36,6 +38,7 @@
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/code_table.hpp>
 #include <multiprocessing/work/idle_workers.hpp>
+#include <multiprocessing/work/retry_on.hpp>
 
 namespace multiprocessing::work {
 
@@ -81,28 +84,39 @@ struct TaskDeath {
 /// has claimed it before that settles it. Of one with little input and a small result the first
 /// cache line is all that is ever touched.
 struct alignas(base::kCacheLine) TaskEntry {
-  static constexpr std::size_t kRoom = 56;
+  static constexpr std::size_t kRoom = 44;
   static constexpr std::uint8_t kInBlock = UINT8_MAX;  ///< for a number of bytes
-  static constexpr std::uint8_t kTellAll = 1;  ///< in `flags`: somebody waits for any of many
+  // In `flags`.
+  static constexpr std::uint8_t kTellAll = 1;   ///< somebody waits for any of many
+  static constexpr unsigned kRetryOnShift = 1;  ///< from here on: RetryOn
 
   AtomicChunkWord word{0};
   sync::EventCount settled;
   CodeNumber code = 0;           ///< a RunTask
-  std::uint32_t timeout_ms = 0;  ///< 0: it has all the time
-  std::uint16_t retries = 0;     ///< how many deaths of workers it may cost before it is Lost
-  std::uint16_t deaths = 0;      ///< how many it has
+  std::uint32_t timeout_ms = 0;  ///< until it is to stop; 0: it has all the time
+  std::uint16_t retries = 0;     ///< how many of its runs may go wrong before that is its result
+  std::uint16_t failures = 0;    ///< how many have
   std::atomic<std::uint8_t> flags{0};
   std::uint8_t input_bytes = 0;  ///< from the begin of `room` on, or kInBlock
   std::uint8_t result_bytes = 0;
   std::uint8_t result_place = 0;  ///< in `room`
   std::int32_t late_pid = 0;      ///< of the worker that did not do it in time
   std::byte room[kRoom] = {};
+  std::uint32_t backoff_ms = 0;  ///< from its first failure to its second run; then twice as long
   // Of what is in blocks of the heap.
   std::uint64_t input_size = 0;
   std::uint64_t result_size = 0;
   std::atomic<std::uint64_t> input_id{0};  ///< 0: there is none, or it was given up
   std::atomic<std::uint64_t> result_id{0};
+  std::uint32_t grace_ms = 0;  ///< from the time it is to stop to the time it is stopped
+  std::uint16_t deaths = 0;    ///< of workers that it has cost
 
+  bool may_be_retried() const noexcept { return failures < retries; }
+  bool may_be_retried_after(RetryOn what) const noexcept {
+    // relaxed: pairs with nothing, these bits do not change
+    auto const flags_now = flags.load(std::memory_order_relaxed);
+    return may_be_retried() && (flags_now >> kRetryOnShift & static_cast<unsigned>(what)) != 0;
+  }
   ChunkWord read() const noexcept { return ChunkWord::unpack(word.load()); }
 };
 static_assert(sizeof(TaskEntry) == 2 * base::kCacheLine);
@@ -190,6 +204,14 @@ class TaskBoard {
     return TaskId::unpack(slot(segment, ring, position).load());
   }
 
+  /// Published and not claimed; some may have been given up.
+  std::uint64_t waiting() const noexcept {
+    auto const in = [](Ring const& ring) {
+      auto const cursor = ring.cursor.load();  // first: it never passes the tail
+      return ring.tail.load() - cursor;
+    };
+    return in(submitted) + in(retried);
+  }
   bool has_work() const noexcept {
     return submitted.cursor.load() < submitted.tail.load() ||
            retried.cursor.load() < retried.tail.load();
@@ -207,12 +229,11 @@ class TaskBoard {
 
   /// Gives up all that nobody has claimed. REQUIRES: nothing is published meanwhile.
   void drop_free(shm::Segment const& segment) noexcept {
-    for (auto* const ring : {&submitted, &retried}) {
-      for (auto at = ring->cursor.load(); at < ring->tail.load(); ++at) {
-        auto const id = name_at(segment, *ring, at);
-        ChunkWord const free{id.generation, 0, ChunkWord::Phase::Free};
-        settle(entry(segment, id.index), free, ChunkWord::Phase::Dropped);
-      }
+    for (std::uint32_t index = 0; index < entries_ready.load(); ++index) {
+      auto& task = entry(segment, index);
+      auto const word = task.read();
+      if (word.generation == 0 || word.phase != ChunkWord::Phase::Free) continue;
+      settle(task, word, ChunkWord::Phase::Dropped);
     }
   }
 

@@ -27,8 +27,11 @@ namespace multiprocessing::work {
 /// What does not change from task to task of a submission.
 struct SubmitOptions {
   std::uint16_t retries = 0;
+  RetryOn retry_on = RetryOn::crash;
   std::uint32_t timeout_ms = 0;  ///< of each task; 0: none
-  bool tells_all = false;        ///< see TaskEntry::kTellAll
+  std::uint32_t grace_ms = 0;    ///< behind that
+  std::uint32_t backoff_ms = 0;
+  bool tells_all = false;  ///< see TaskEntry::kTellAll
 };
 
 /// A task that is not in the board yet.
@@ -92,10 +95,17 @@ class TaskBook {
     task.code = draft.code;
     task.retries = draft.options.retries;
     task.timeout_ms = draft.options.timeout_ms;
-    task.deaths = 0;
+    task.failures = 0;
     task.result_bytes = 0;
+    auto flags = draft.options.tells_all ? unsigned{TaskEntry::kTellAll} : 0;
+    if (task.retries != 0) {
+      flags |= static_cast<unsigned>(draft.options.retry_on) << TaskEntry::kRetryOnShift;
+      task.backoff_ms = draft.options.backoff_ms;  // in its second cache line
+      task.deaths = 0;
+    }
+    if (task.timeout_ms != 0) task.grace_ms = draft.options.grace_ms;
     // relaxed: pairs with nothing; it is published behind it
-    task.flags.store(draft.options.tells_all ? TaskEntry::kTellAll : 0, std::memory_order_relaxed);
+    task.flags.store(static_cast<std::uint8_t>(flags), std::memory_order_relaxed);
     task.input_bytes = static_cast<std::uint8_t>(draft.input.size());
     if (draft.block.lease != nullptr) {
       task.input_bytes = TaskEntry::kInBlock;

@@ -5,11 +5,14 @@
 #include <cstddef>
 #include <functional>
 #include <span>
+#include <string>
 #include <tuple>
 #include <type_traits>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/channel/message.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/callable.hpp>
@@ -17,6 +20,7 @@
 #include <multiprocessing/wire/refusal.hpp>
 #include <multiprocessing/work/code_table.hpp>
 #include <multiprocessing/work/map.hpp>
+#include <multiprocessing/work/stop_request.hpp>
 #include <multiprocessing/work/task_context.hpp>
 
 namespace multiprocessing::work {
@@ -70,7 +74,9 @@ class Parts {
   template <class F>
   F callable() {
     if constexpr (ByNumber<F>) {
-      return context_.codes.template function<std::remove_pointer_t<F>>(next<CodeNumber>());
+      auto const number = next<CodeNumber>();
+      RunningTask::instance().calls(number);
+      return context_.codes.template function<std::remove_pointer_t<F>>(number);
     } else {
       return next<F>();
     }
@@ -107,6 +113,8 @@ template <class F, class... Args>
 struct CallCode {
   using Result = std::remove_cvref_t<std::invoke_result_t<F&, Args...>>;
 
+  static std::string name() { return base::type_name(typeid(F)); }
+
   template <class Numbers>
   static void write(wire::Bytes& bytes, wire::Parcel& parcel, Numbers& codes, F const& f,
                     Args const&... args) {
@@ -137,6 +145,8 @@ struct CallCode {
 template <class F, class Item>
 struct ItemsCode {
   using Result = map_detail::ResultOf<F, Item>;
+
+  static std::string name() { return base::type_name(typeid(F)); }
 
   template <class Numbers>
   static void write(wire::Bytes& bytes, wire::Parcel& parcel, Numbers& codes, F const& f,

@@ -57,7 +57,7 @@ struct TaskContext {
   /// Keeps the result for the owner. Throws: std::bad_alloc.
   void keep(std::span<std::byte const> bytes, wire::Parcel const& parcel) const {
     // Behind what a retry would need.
-    auto const used = may_be_retried() && !is_in_block() ? task.input_bytes : std::uint8_t{0};
+    auto const used = task.may_be_retried() && !is_in_block() ? task.input_bytes : std::uint8_t{0};
     if (parcel.empty() && bytes.size() <= TaskEntry::kRoom - used) {
       if (!bytes.empty()) std::memcpy(task.room + used, bytes.data(), bytes.size());
       task.result_place = used;
@@ -74,11 +74,10 @@ struct TaskContext {
   /// Gives up the input, unless the task may be run again: the result may be kept for long.
   /// REQUIRES: it has been run.
   void give_up_input() const noexcept {
-    if (is_in_block() && !may_be_retried()) give_up_block(board, task.input_id);
+    if (is_in_block() && !task.may_be_retried()) give_up_block(board, task.input_id);
   }
 
  private:
-  bool may_be_retried() const noexcept { return task.deaths < task.retries; }
   bool is_in_block() const noexcept { return task.input_bytes == TaskEntry::kInBlock; }
   shm::Number input_block() const noexcept { return shm::Arena::block_of(task.input_id.load()); }
 };

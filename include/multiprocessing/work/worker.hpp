@@ -27,6 +27,7 @@
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/code_table.hpp>
+#include <multiprocessing/work/stop_request.hpp>
 #include <multiprocessing/work/task_board.hpp>
 #include <multiprocessing/work/task_context.hpp>
 
@@ -78,22 +79,27 @@ class Worker {
         codes_(segment, board.tasks.codes, modules),
         entries_known_(board.tasks.entries_ready.load()) {}
 
-  /// Blocks: until the pool closes, or it has done what one worker may. Returns the exit code.
+  /// Blocks: until the pool closes, or wants fewer workers, or it has done what one worker may.
+  /// Returns the exit code.
   int run() {
-    while (done_ < board_->max_tasks_per_child) {
+    while (done_ < board_->max_tasks_per_child && is_wanted()) {
       // Before the claim: nothing comes after the end of Open, so "nothing to claim" is final then.
       bool const closing = board_->phase.load() != Board::Phase::Open;
       // By turns, so that neither jobs nor tasks wait for all of the others.
       bool const had_job = run_chunk();
-      bool const had_task = done_ < board_->max_tasks_per_child && run_task();
+      bool const had_task = done_ < board_->max_tasks_per_child && is_wanted() && run_task();
       if (had_job || had_task) continue;
       if (closing) return 0;
       board_->idle.await(
           board_->tasks.searcher, number_,
-          [&] { return board_->phase.load() != Board::Phase::Open || board_->has_work(*segment_); },
+          [&] {
+            return board_->phase.load() != Board::Phase::Open || !is_wanted() ||
+                   board_->has_work(*segment_);
+          },
           spin_, board_->tasks.owner_processor.load());
       was_idle_ = true;
     }
+    pass_on_search();  // it may have been woken for work
     return 0;
   }
 
@@ -101,18 +107,27 @@ class Worker {
   bool run_chunk() {
     auto const claim = board_->claim(*segment_, number_);
     if (!claim) return false;
-    pass_on_search();
-    run_claimed(*claim);
-    ++done_;
+    count(
+        [&](TraceEvent& event) {
+          event.number = claim->chunk;
+          return TraceEvent::Kind::Chunk;
+        },
+        [&] { run_claimed(*claim); });
     return true;
   }
   bool run_task() {
     populate_new_entries();
     auto const id = board_->tasks.claim(*segment_, number_, board_->pages[number_].task);
     if (!id) return false;
-    pass_on_search();
-    run_claimed(*id);
-    ++done_;
+    count(
+        [&](TraceEvent& event) {
+          auto const& task = board_->tasks.entry(*segment_, id->index);
+          event.number = id->index;
+          event.code = task.code;
+          event.run = task.failures;
+          return TraceEvent::Kind::Task;
+        },
+        [&] { run_claimed(*id); });
     return true;
   }
 
@@ -141,19 +156,20 @@ class Worker {
     auto& task = tasks.entry(*segment_, id.index);
     TaskContext const context{*modules_, fork_detector_, codes_, tasks, task};
     auto phase = ChunkWord::Phase::Done;
-    if (task.timeout_ms != 0) begin_time(task.timeout_ms);
+    begin_time(id, task);
     try {
       limit_memory([&] { codes_.function<RunTask>(task.code)(context); });
     } catch (launch::ExitRequest const&) {
       throw;
     } catch (...) {
       context.end_if_forked();
+      if (task.may_be_retried_after(RetryOn::exception)) return hand_back(id, task);
       phase = ChunkWord::Phase::Failed;
       task.result_bytes = 0;
       record_exception([&](wire::Bytes const& bytes) { context.keep(bytes, {}); });
     }
     context.end_if_forked();
-    if (task.timeout_ms != 0) board_->pages[number_].deadline = 0;
+    end_time(task);
     context.give_up_input();
     ChunkWord const claimed{id.generation, number_, ChunkWord::Phase::Claimed};
     // Somebody has settled it, and is about to have this process killed.
@@ -161,6 +177,25 @@ class Worker {
   }
 
  private:
+  /// Runs it, and writes that down; `describe` says what it is, for a trace.
+  template <class Describe, class Run>
+  void count(Describe const& describe, Run const& run) {
+    pass_on_search();
+    auto& account = board_->pages[number_].account;
+    account.begin();
+    auto* const event = board_->begin_event(*segment_, number_, pid_);
+    if (event != nullptr) TraceLog::publish(*event, describe(*event));
+    run();
+    if (event != nullptr) {
+      event->function = RunningTask::instance().function();
+      event->end = trace_time();
+    }
+    account.end();
+    ++done_;
+  }
+
+  bool is_wanted() const noexcept { return number_ < board_->wanted_workers.load(); }
+
   /// New entries are about to be claimed, one after the other. Of the old ones, who knows.
   void populate_new_entries() noexcept {
     auto const& tasks = board_->tasks;
@@ -179,16 +214,36 @@ class Worker {
   }
 
   /// Has the nursery look at the task's deadline, unless it will in time.
-  void begin_time(std::uint32_t milliseconds) {
-    auto const end = base::Deadline::after(std::chrono::milliseconds(milliseconds)).time();
+  void begin_time(TaskId id, TaskEntry const& task) {
+    auto& page = board_->pages[number_];
+    if (task.timeout_ms == 0) return RunningTask::instance().begin(id.pack(), page.stop);
+    auto const stop = base::Deadline::after(std::chrono::milliseconds(task.timeout_ms));
+    RunningTask::instance().begin(id.pack(), page.stop, stop);
+    auto const end = stop.time() + std::chrono::milliseconds(task.grace_ms);
     auto const count = end.time_since_epoch().count();
-    board_->pages[number_].deadline = count;
+    page.deadline = count;
     auto next = board_->next_deadline.load();
     while (count < next) {
       if (!board_->next_deadline.compare_exchange_weak(next, count)) continue;
       os::signal_eventfd(*nursery_wake_);
       return;
     }
+  }
+
+  void end_time(TaskEntry const& task) noexcept {
+    RunningTask::instance().end();
+    if (task.timeout_ms != 0) board_->pages[number_].deadline = 0;
+  }
+
+  /// Blocks: until the nursery, which dies with this process, has the task, to be run once more.
+  void hand_back(TaskId id, TaskEntry& task) {
+    end_time(task);
+    give_up_block(board_->tasks, task.result_id);
+    auto& page = board_->pages[number_];
+    page.handed_back = id.pack();
+    os::signal_eventfd(*nursery_wake_);
+    static_cast<void>(page.taken_back.await([&] { return page.handed_back.load() == 0; },
+                                            base::Deadline::never(), spin_, nullptr));
   }
 
   template <class Run>
@@ -221,6 +276,7 @@ class Worker {
   Board* board_;
   os::ModuleTable const* modules_;
   WorkerNumber number_;
+  std::int32_t pid_ = os::this_pid();
   os::Fd const* nursery_wake_;
   CodeReader codes_;
   std::uint64_t done_ = 0;  // chunks and tasks

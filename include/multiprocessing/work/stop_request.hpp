@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSL-1.0
+// How a task is asked to come to an end by itself.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+#include <multiprocessing/base/deadline.hpp>
+
+namespace multiprocessing {
+
+namespace work {
+
+/// What a worker runs, for those parts of it that ask whether they should go on. One a process.
+/// Threads: the worker's main thread writes, all may read.
+class RunningTask {
+ public:
+  static RunningTask& instance() noexcept {
+    static constinit RunningTask running;
+    return running;
+  }
+
+  /// `asked`: where others write the name of a task that is to stop.
+  void begin(std::uint64_t name, std::atomic<std::uint64_t> const& asked,
+             base::Deadline stop = base::Deadline::never()) noexcept {
+    asked_ = &asked;
+    function_ = UINT32_MAX;
+    stop_ = stop.is_never() ? kNever : stop.time().time_since_epoch().count();
+    name_ = name;
+  }
+  void end() noexcept { name_ = 0; }
+
+  /// Notes which function the task calls, where that has a number.
+  void calls(std::uint32_t function) noexcept { function_ = function; }
+  std::uint32_t function() const noexcept { return function_; }
+
+  bool should_stop() const noexcept {
+    auto const name = name_.load();
+    if (name == 0) return false;
+    if (asked_.load()->load() == name) return true;
+    auto const stop = stop_.load();
+    return stop != kNever && base::Deadline::Clock::now().time_since_epoch().count() >= stop;
+  }
+
+ private:
+  static constexpr std::int64_t kNever = INT64_MAX;
+
+  std::atomic<std::uint64_t> name_{0};  // 0: none
+  std::atomic<std::int64_t> stop_{kNever};
+  std::atomic<std::atomic<std::uint64_t> const*> asked_{nullptr};
+  std::uint32_t function_ = UINT32_MAX;
+};
+
+}  // namespace work
+
+/// In a task: whether it should come to an end, because its timeout has passed and its grace runs,
+/// or because request_stop() was called. False anywhere else, and in what map() runs.
+/// Blocks: no; costs a look at the clock where there is a timeout. Threads: any of the worker.
+/// Python: none
+inline bool stop_requested() noexcept { return work::RunningTask::instance().should_stop(); }
+
+}  // namespace multiprocessing

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/stop_request.hpp>
+
+#include <chrono>
+#include <thread>
+
+#include <multiprocessing/event.hpp>
+#include <multiprocessing/pool.hpp>
+#include <multiprocessing/process_pool_executor.hpp>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+#include "../support/tasks.hpp"
+
+namespace stop_request_test {
+
+namespace mp = multiprocessing;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// Until it is to stop.
+int work(mp::Event const& begun) {
+  begun.set();
+  while (!mp::stop_requested()) std::this_thread::yield();
+  return 7;
+}
+int work_on(mp::Event const& begun) {
+  work(begun);
+  for (;;) ::pause();
+}
+
+}  // namespace
+
+TEST_CASE("nobody is to stop where no task runs", "[pool]") { CHECK(!mp::stop_requested()); }
+
+TEST_CASE("a task is to stop when its name is asked, and its time comes", "[pool]") {
+  mp::work::RunningTask running;
+  std::atomic<std::uint64_t> asked{0};
+  running.begin(5, asked);
+  CHECK(!running.should_stop());
+  asked = 4;
+  CHECK(!running.should_stop());
+  asked = 5;
+  CHECK(running.should_stop());
+  running.end();
+  CHECK(!running.should_stop());
+  running.begin(6, asked, mp::base::Deadline::after(1h));
+  CHECK(!running.should_stop());
+  running.begin(6, asked, mp::base::Deadline::now());
+  CHECK(running.should_stop());
+  running.end();
+  CHECK(!running.should_stop());
+}
+
+TEST_CASE("a task that stops in its grace has a result", "[pool]") {
+  mp::Pool pool(1);
+  mp::Event const begun;
+  CHECK(pool.apply_async({.timeout = 10ms, .grace = 1h}, work, begun).get() == 7);
+}
+
+TEST_CASE("a task that goes on is killed after its grace", "[pool]") {
+  mp::ProcessPoolExecutor executor(1);
+  mp::Event const begun;
+  auto const begin = std::chrono::steady_clock::now();
+  auto const late = executor.submit({.timeout = 10ms, .grace = 30ms}, work_on, begun);
+  CHECK_THROWS_AS(late.result(), mp::TaskTimeout);
+  CHECK(std::chrono::steady_clock::now() - begin >= 40ms);
+}
+
+TEST_CASE("what runs is asked to stop, and what does not is given up", "[pool]") {
+  mp::Pool pool(1);
+  mp::Event const begun;
+  auto const runs = pool.apply_async(work, begun);
+  auto const waits = pool.apply_async(work, begun);
+  begun.wait();
+  waits.request_stop();
+  CHECK_THROWS_AS(waits.get(), mp::CancelledError);
+  CHECK(!runs.ready());
+  runs.request_stop();
+  CHECK(runs.get() == 7);
+  CHECK(pool.apply([] { return mp::stop_requested(); }) == false);
+}
+
+TEST_CASE("a future is asked to stop, also from a thread of its task", "[pool]") {
+  mp::ProcessPoolExecutor executor(1);
+  mp::Event const begun;
+  auto const future = executor.submit(
+      [](mp::Event const& has_begun) {
+        int result = 0;
+        std::thread([&] { result = work(has_begun); }).join();
+        return result;
+      },
+      begun);
+  begun.wait();
+  future.request_stop();
+  CHECK(future.result() == 7);
+  future.request_stop();  // too late
+  CHECK(future.result() == 7);
+}
+
+}  // namespace stop_request_test

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/trace_file.hpp>
+
+#include <fstream>
+#include <ios>
+#include <iterator>
+#include <stdexcept>
+#include <string>
+
+#include <multiprocessing/pool.hpp>
+#include <multiprocessing/value.hpp>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+#include "../support/tasks.hpp"
+
+namespace trace_file_test {
+
+namespace mp = multiprocessing;
+using mp::work::json_string;
+using mp::work::microseconds;
+
+namespace {
+
+class TemporaryFile {
+ public:
+  TemporaryFile() { ::close(::mkstemp(path_.data())); }
+  TemporaryFile(TemporaryFile const&) = delete;
+  TemporaryFile& operator=(TemporaryFile const&) = delete;
+  ~TemporaryFile() { ::unlink(path_.c_str()); }
+
+  std::string const& path() const noexcept { return path_; }
+  std::string text() const {
+    std::ifstream file(path_);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+ private:
+  std::string path_ = "/tmp/multiprocessing-trace-XXXXXX";
+};
+
+int count(std::string const& text, std::string const& part) {
+  int found = 0;
+  for (auto at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
+}  // namespace
+
+TEST_CASE("text is written as JSON wants it", "[pool]") {
+  CHECK(json_string("f<\"a\\b\">\n\x01") == "\"f<\\\"a\\\\b\\\">\\u000a\\u0001\"");
+  CHECK(microseconds(1'234'056) == "1234.056");
+  CHECK(microseconds(7) == "0.007");
+}
+
+TEST_CASE("a trace has a bar for each task and chunk, on the row of its worker", "[pool]") {
+  TemporaryFile const file;
+  mp::Pool pool(1);
+  CHECK(pool.apply(support::square, 1) == 1);  // before
+  pool.trace(file.path());
+  for (int i = 0; i < 3; ++i) CHECK(pool.apply(support::square, i) == i * i);
+  pool.apply([] {});
+  CHECK(pool.map({.chunksize = 1}, support::square, support::numbers(5)) == support::squares(5));
+  pool.close();
+  pool.join();
+  auto const text = file.text();
+  CHECK(count(text, "\"cat\":\"task\",\"ph\":\"X\"") == 4);
+  CHECK(count(text, "\"cat\":\"chunk\",\"ph\":\"X\"") == 5);
+  CHECK(count(text, "\"name\":\"worker 0\"") == 1);
+  CHECK(count(text, "{lambda()#1}") == 1);
+  CHECK(count(text, "exited with code 0") == 1);
+  CHECK(count(text, "{") == count(text, "}"));
+  CHECK(text.substr(text.size() - 4) == "\n]}\n");
+}
+
+TEST_CASE("a trace tells of deaths, and where the task ended that they ended", "[pool]") {
+  TemporaryFile const file;
+  mp::Value<int> runs(0);
+  {
+    mp::Pool pool(1);
+    pool.trace(file.path());
+    auto const die_first = [](mp::Value<int> const& counted) {
+      int const run = counted.update([](int& n) { return ++n; });
+      return run == 1 ? support::kill_self(run) : run;
+    };
+    CHECK(pool.apply_async({.retries = 1}, die_first, runs).get() == 2);
+  }
+  auto const text = file.text();
+  CHECK(count(text, "was killed by SIGKILL") == 1);
+  CHECK(count(text, "starts\"") == 1);
+  CHECK(count(text, "\"run\":1}") == 1);
+  CHECK(count(text, "\"run\":2}") == 1);
+  CHECK(count(text, "\"cat\":\"task\",\"ph\":\"X\",\"dur\":") == 2);
+}
+
+TEST_CASE("a file that can not be written is told at once", "[pool]") {
+  mp::Pool pool(1);
+  CHECK_THROWS_AS(pool.trace("/there/is/no/such/place"), std::ios_base::failure);
+  TemporaryFile const file;
+  pool.trace(file.path());
+  CHECK(support::message_of<std::invalid_argument>([&] { pool.trace(file.path()); }) ==
+        "Pool.trace: the pool is traced already");
+  pool.terminate();
+  CHECK(count(file.text(), "traceEvents") == 1);
+}
+
+}  // namespace trace_file_test

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/work/worker_account.hpp>
+
+#include "../support/catch.hpp"
+
+namespace worker_account_test {
+
+using namespace multiprocessing::work;
+
+TEST_CASE("an account tells what a worker is at, and what it has done", "[pool]") {
+  WorkerAccount account;
+  CHECK(account.begun == 0);
+  auto const before = coarse_time();
+  account.begin();
+  CHECK(account.begun >= before);
+  CHECK(account.begun <= coarse_time());
+  account.end();
+  CHECK(account.begun == 0);
+  CHECK(account.done == 1);
+}
+
+TEST_CASE("a worker's successor goes on with its account", "[pool]") {
+  WorkerAccount account;
+  account.begin();
+  account.end();
+  account.begin();
+  account.restart();
+  CHECK(account.begun == 0);
+  CHECK(account.restarts == 1);
+  account.begin();
+  account.end();
+  CHECK(account.done == 2);
+}
+
+}  // namespace worker_account_test
