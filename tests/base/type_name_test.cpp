@@ -18,6 +18,12 @@ TEST_CASE("type names read as they were written", "[type_name]") {
   CHECK_THAT(type_name(typeid(Custom)), ContainsSubstring("Custom"));
 }
 
+TEST_CASE("a name of the linker's reads as it was written, or stays", "[type_name]") {
+  using multiprocessing::base::readable_name;
+  CHECK(readable_name("_ZN3app5parseEPKc") == "app::parse(char const*)");
+  CHECK(readable_name("malloc") == "malloc");
+}
+
 TEST_CASE("the exception in flight is named, whatever its type", "[type_name]") {
   auto const name_of = [](auto const& thrown) {
     try {

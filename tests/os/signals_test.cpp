@@ -15,6 +15,12 @@ TEST_CASE("signals have their usual names", "[signals]") {
   CHECK(os::signal_name(SIGRTMAX) == "signal " + std::to_string(SIGRTMAX));
 }
 
+TEST_CASE("signals are described in the middle of a sentence", "[signals]") {
+  CHECK(os::signal_description(SIGSEGV) == "segmentation fault");
+  CHECK(os::signal_description(SIGFPE) == "floating point exception");
+  CHECK(os::signal_description(SIGRTMAX).empty());
+}
+
 TEST_CASE("a reset removes handlers and the mask, and keeps what was ignored", "[signals]") {
   support::RawChild child([] {
     std::signal(SIGUSR1, [](int) {});

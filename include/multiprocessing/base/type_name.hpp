@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// Type names as the user wrote them, for messages.
+// Names as the user wrote them, for messages.
 #pragma once
 
 #include <cxxabi.h>
@@ -12,12 +12,15 @@
 
 namespace multiprocessing::base {
 
-inline std::string type_name(std::type_info const& type) {
+/// The name as the linker knows it, readable; itself when it is no name of C++.
+inline std::string readable_name(char const* name) {
   int status = 0;
   std::unique_ptr<char, void (*)(void*)> const readable(
-      abi::__cxa_demangle(type.name(), nullptr, nullptr, &status), std::free);
-  return status == 0 ? readable.get() : type.name();
+      abi::__cxa_demangle(name, nullptr, nullptr, &status), std::free);
+  return status == 0 ? readable.get() : name;
 }
+
+inline std::string type_name(std::type_info const& type) { return readable_name(type.name()); }
 
 /// What it says; also where what() breaks its promise and returns no text.
 inline char const* text_of(std::exception const& error) noexcept {

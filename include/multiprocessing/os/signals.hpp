@@ -17,6 +17,14 @@ inline std::string signal_name(int signal) {
   return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(signal);
 }
 
+/// "segmentation fault"; empty for those without a description.
+inline std::string signal_description(int signal) {
+  char const* const known = ::sigdescr_np(signal);
+  std::string text = known != nullptr ? known : "";
+  if (!text.empty() && text[0] >= 'A' && text[0] <= 'Z') text[0] += 'a' - 'A';
+  return text;
+}
+
 /// Removes the handlers that the parent had set, as exec would: they belong to a program state
 /// that does not exist in a child. Ignored signals stay ignored, but for those by which a child is
 /// asked to end and learns of its own children. Unblocks everything.

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: BSL-1.0
+// The name of the function at an address, as dladdr() would find it, but without its lock: a forked
+// child's dynamic linker may be locked for ever by a thread that only its parent has.
+#pragma once
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <filesystem>
+#include <string>
+#include <system_error>
+
+#include <multiprocessing/base/type_name.hpp>
+
+namespace multiprocessing::os {
+
+namespace code_name_detail {
+
+/// The tables of a module by which the dynamic linker finds names.
+struct Names {
+  ElfW(Sym) const* symbols = nullptr;
+  char const* texts = nullptr;
+  std::uint32_t const* hash = nullptr;  // of GNU's kind; null: the module has none
+
+  explicit Names(link_map const& map) noexcept {
+    // In memory, but for the kernel's own module, which the dynamic linker can not write to.
+    auto const place = [&](ElfW(Addr) address) {
+      return address < map.l_addr ? map.l_addr + address : address;
+    };
+    for (auto const* entry = map.l_ld; entry->d_tag != DT_NULL; ++entry) {
+      auto const address = place(entry->d_un.d_ptr);
+      if (entry->d_tag == DT_SYMTAB) symbols = reinterpret_cast<ElfW(Sym) const*>(address);
+      if (entry->d_tag == DT_STRTAB) texts = reinterpret_cast<char const*>(address);
+      if (entry->d_tag == DT_GNU_HASH) hash = reinterpret_cast<std::uint32_t const*>(address);
+    }
+  }
+
+  /// Of the function whose code is at `offset` in the module; null: it is not exported.
+  char const* at(std::uint64_t offset) const noexcept {
+    if (symbols == nullptr || texts == nullptr || hash == nullptr) return nullptr;
+    // Four numbers; a filter of addresses; the first symbol of each bucket; and for each symbol a
+    // word whose lowest bit ends its bucket.
+    std::uint32_t const buckets = hash[0];
+    std::uint32_t const first_symbol = hash[1];
+    std::uint32_t const filter_words =
+        hash[2] * static_cast<std::uint32_t>(sizeof(ElfW(Addr)) / sizeof(std::uint32_t));
+    auto const* const bucket = hash + 4 + filter_words;
+    auto const* const chain = bucket + buckets;
+    for (std::uint32_t i = 0; i < buckets; ++i) {
+      if (bucket[i] < first_symbol) continue;  // empty
+      for (auto symbol = bucket[i];; ++symbol) {
+        if (is_at(symbols[symbol], offset)) return texts + symbols[symbol].st_name;
+        if ((chain[symbol - first_symbol] & 1U) != 0) break;
+      }
+    }
+    return nullptr;
+  }
+
+ private:
+  static bool is_at(ElfW(Sym) const& symbol, std::uint64_t offset) noexcept {
+    auto const type = symbol.st_info & 0xfU;  // the same for both sizes of machines
+    bool const is_code = type == STT_FUNC || type == STT_GNU_IFUNC;
+    return is_code && symbol.st_shndx != SHN_UNDEF && offset >= symbol.st_value &&
+           offset - symbol.st_value < symbol.st_size;
+  }
+};
+
+inline std::string module_name(link_map const& map) {
+  std::error_code ignored;
+  auto const is_program = map.l_name == nullptr || *map.l_name == '\0';
+  auto const path = is_program ? std::filesystem::read_symlink("/proc/self/exe", ignored)
+                               : std::filesystem::path(map.l_name);
+  return path.filename().string();
+}
+
+}  // namespace code_name_detail
+
+/// "app::parse(char const*) (libapp.so+0x12ab)": the offset is what addr2line wants. Without the
+/// name where the function is not exported (-rdynamic exports those of a program), and "0x7f.." for
+/// what lies in no module. REQUIRES: no module is loaded or removed meanwhile. Throws: bad_alloc.
+inline std::string code_name(std::uintptr_t address) {
+  char number[2 + 2 * sizeof address + 1];
+  auto const hexadecimal = [&](std::uintptr_t value) {
+    std::snprintf(number, sizeof number, "0x%jx", static_cast<std::uintmax_t>(value));
+    return number;
+  };
+#if defined(DLFO_STRUCT_HAS_EH_DBASE)
+  dl_find_object found{};
+  if (::_dl_find_object(reinterpret_cast<void*>(address), &found) == 0) {
+    auto const& map = *found.dlfo_link_map;
+    auto const offset = address - map.l_addr;
+    auto const place = code_name_detail::module_name(map) + "+" + hexadecimal(offset);
+    char const* const name = code_name_detail::Names(map).at(offset);
+    return name == nullptr ? place : base::readable_name(name) + " (" + place + ")";
+  }
+#endif
+  return hexadecimal(address);
+}
+
+}  // namespace multiprocessing::os
