@@ -48,6 +48,7 @@
 #include <multiprocessing/sync/event_count.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/work/chunk.hpp>
+#include <multiprocessing/work/death_log.hpp>
 #include <multiprocessing/work/idle_workers.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/result_log.hpp>
@@ -137,6 +138,7 @@ class Board {
   std::atomic<std::int32_t> start_error{0};  ///< errno, when no worker can be started; or:
   static constexpr std::int32_t kInitializerFailed = -1;
   std::atomic<std::int32_t> worker_pids[kMaxWorkers] = {};
+  DeathLog deaths;
 
   // written by workers
   Failure initializer_failure;

@@ -86,7 +86,9 @@ class Supervisor {
     board_.pages[number].is_ready = false;
     board_.pages[number].deadline = 0;
     board_.pages[number].doomed = 0;
+    board_.deaths.expect(segment_, number);
     auto const body = [this, number] {
+      board_.deaths.watch(segment_, number);
       if (!initialize()) return 1;
       board_.pages[number].is_ready = true;
       Worker worker(segment_, board_, modules_, static_cast<WorkerNumber>(number),
@@ -138,7 +140,11 @@ class Supervisor {
     auto const number = static_cast<WorkerNumber>(dead.number);
     board_.worker_pids[dead.number] = 0;
     count_death_in_initializer(dead);
-    bury_task(dead);
+    // Who has nothing to do any more leaves with 0: no death, unless a task has done that.
+    std::uint32_t known_as = 0;
+    auto const death = [&] { return known_as != 0 ? known_as : known_as = log_death(dead); };
+    if (dead.status.exitcode() != 0) death();
+    bury_task(dead, death);
     settle_all([&](JobView const& job, std::uint32_t chunk, ChunkWord word) {
       if (word.phase != ChunkWord::Phase::Claimed || word.worker != number) return word.phase;
       // The dead worker's claim keeps the job; without one, its record may be gone by now.
@@ -146,9 +152,17 @@ class Supervisor {
       result.pid = dead.pid;
       result.end_code = end_code(dead.status);
       result.end_status = end_status(dead.status);
+      result.death = death();
       return ChunkWord::Phase::Lost;
     });
     board_.idle.bury(board_.tasks.searcher, number);
+  }
+
+  std::uint32_t log_death(launch::Nursery::Ended const& dead) noexcept {
+    auto const& status = dead.status;
+    return board_.deaths.add(
+        segment_, dead.number,
+        {dead.pid, end_code(status), end_status(status), status.usage().peak_memory});
   }
 
   base::Deadline next_deadline() const {
@@ -194,7 +208,8 @@ class Supervisor {
   }
 
   /// The dead worker's page names what it had claimed, or was about to.
-  void bury_task(launch::Nursery::Ended const& dead) {
+  template <class NumberOfDeath>
+  void bury_task(launch::Nursery::Ended const& dead, NumberOfDeath const& number_of_death) {
     auto const id = TaskId::unpack(board_.pages[dead.number].task.load());
     if (id.generation == 0) return;
     auto& task = board_.tasks.entry(segment_, id.index);
@@ -209,7 +224,8 @@ class Supervisor {
         if (task.word.compare_exchange_strong(expected, free)) run_once_more(id);
         return;
       }
-      TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status)};
+      TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status),
+                            number_of_death()};
       std::memcpy(task.room, &death, sizeof death);
       board_.tasks.settle(task, claimed, ChunkWord::Phase::Lost);
     } else if (task.read().generation == id.generation) {
