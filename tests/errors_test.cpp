@@ -2,7 +2,10 @@
 #include <multiprocessing/errors.hpp>
 
 #include <csignal>
+#include <cstdint>
+#include <string>
 #include <type_traits>
+#include <vector>
 
 #include "support/catch.hpp"
 
@@ -37,6 +40,20 @@ TEST_CASE("a death by signal tells the signal, an exit its code", "[errors]") {
   CHECK(std::string(killed.what()) == "text");
   CHECK(mp::ProcessDied("", 1, 3).signal() == 0);
   CHECK(mp::ProcessDied("", 1, 3).exitcode() == 3);
+}
+
+TEST_CASE("a worker's death tells where it was, when that is known", "[errors]") {
+  mp::WorkerDied const plain("text", 12, 3);
+  CHECK_FALSE(plain.fault_address());
+  CHECK(plain.backtrace().empty());
+  CHECK_FALSE(plain.peak_memory());
+  mp::WorkerDied const crash("text", 12, -SIGSEGV, {std::uintptr_t{0}, {"inner", "outer"}, 4096});
+  auto const copy = crash;
+  CHECK(copy.fault_address() == std::uintptr_t{0});
+  CHECK(copy.backtrace() == std::vector<std::string>{"inner", "outer"});
+  CHECK(copy.peak_memory() == std::uint64_t{4096});
+  CHECK(copy.signal() == SIGSEGV);
+  static_assert(std::is_nothrow_copy_constructible_v<mp::WorkerDied>);
 }
 
 TEST_CASE("a buffer that is too short tells what the message needs", "[errors]") {

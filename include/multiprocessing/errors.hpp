@@ -3,7 +3,7 @@
 //
 //   Error (a std::runtime_error)
 //   |-- ProcessDied            pid(), exitcode(), signal()
-//   |   |-- WorkerDied         a pool's worker; the pool goes on
+//   |   |-- WorkerDied         a pool's worker; fault_address(), backtrace(), peak_memory()
 //   |   |-- TaskTimeout        its time had passed, so it was killed
 //   |   `-- MemoryLimitExceeded  it wanted more memory than it may have
 //   |-- BrokenBarrierError     who waits at a barrier would wait for ever

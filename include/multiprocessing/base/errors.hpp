@@ -3,9 +3,13 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace multiprocessing {
 
@@ -33,10 +37,42 @@ class ProcessDied : public Error {
   int exitcode_;
 };
 
-/// A pool's worker died while it ran a task. The pool has replaced it and goes on.
+/// A pool's worker died while it ran a task. The pool has replaced it and goes on. The text tells
+/// all that is known. What the members below tell is lost where the exception goes on into another
+/// process; the text is not.
 class WorkerDied : public ProcessDied {
  public:
+  /// What is known of a death beyond its exit code.
+  struct Details {
+    std::optional<std::uintptr_t> fault_address;
+    std::vector<std::string> backtrace;
+    std::optional<std::uint64_t> peak_memory;
+  };
+
   using ProcessDied::ProcessDied;
+  WorkerDied(std::string const& what, int pid, int exitcode, Details details)
+      : ProcessDied(what, pid, exitcode),
+        details_(std::make_shared<Details const>(std::move(details))) {}
+
+  /// Of a SIGSEGV or SIGBUS: the address that could not be used, where the kernel knows it; of a
+  /// SIGILL or SIGFPE: the instruction's.
+  std::optional<std::uintptr_t> fault_address() const noexcept {
+    return details_ == nullptr ? std::nullopt : details_->fault_address;
+  }
+  /// Of a crash (SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT): the functions that had been called, the
+  /// innermost first, "app::parse(char const*) (libapp.so+0x12ab)": the name is there where the
+  /// module exports it, the offset is what addr2line wants. Empty when nothing is known.
+  std::vector<std::string> const& backtrace() const noexcept {
+    static std::vector<std::string> const none;
+    return details_ == nullptr ? none : details_->backtrace;
+  }
+  /// Bytes that were resident at a time, as in ExitStatus::usage().
+  std::optional<std::uint64_t> peak_memory() const noexcept {
+    return details_ == nullptr ? std::nullopt : details_->peak_memory;
+  }
+
+ private:
+  std::shared_ptr<Details const> details_;  // so that a copy throws nothing; null: not known
 };
 
 /// The process had been given a time, and was killed when that had passed.

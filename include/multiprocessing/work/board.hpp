@@ -48,6 +48,7 @@
 #include <multiprocessing/sync/event_count.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/work/chunk.hpp>
+#include <multiprocessing/work/death_log.hpp>
 #include <multiprocessing/work/idle_workers.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/restart_limit.hpp>
@@ -147,6 +148,7 @@ class Board {
   std::atomic<std::int32_t> start_error{0};  ///< errno, when no worker can be started; or:
   static constexpr std::int32_t kToldInFailure = -1;
   std::atomic<std::int32_t> worker_pids[kMaxWorkers] = {};
+  DeathLog deaths;
 
   // written by workers, and the nursery
   Failure failure;  ///< why the pool is broken

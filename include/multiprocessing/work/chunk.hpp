@@ -45,6 +45,7 @@ struct ChunkResult {
   std::int32_t pid = 0;       ///< Lost: of the dead worker
   std::int32_t end_code = 0;  ///< CLD_EXITED or CLD_KILLED; 0: nobody knows
   std::int32_t end_status = 0;
+  std::uint32_t death = 0;  ///< its number in the board's DeathLog; 0: it has none
 };
 
 }  // namespace multiprocessing::work

@@ -379,12 +379,15 @@ class Crew {
   static constexpr std::uint64_t kPayloadBegin = 16;
   static constexpr std::uint64_t kLogsBegin = kParts - Board::kSlots;
 
-  static constexpr shm::Offset kBoardEnd =
+  static constexpr shm::Offset kDeathLog =
       shm::round_up(Board::kPlace + sizeof(Board), base::kCacheLine);
+  static constexpr shm::Offset kBoardEnd = kDeathLog + DeathLog::size();
 
   static Board* make_board(shm::Segment const& segment) {
     segment.commit({Board::kPlace, sizeof(Board)});
-    return new (segment.data(Board::kPlace)) Board;
+    auto* const board = new (segment.data(Board::kPlace)) Board;
+    board->deaths.place = kDeathLog;
+    return board;
   }
 
   /// REQUIRES: every process of the pool has ended.

@@ -13,14 +13,13 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/launch/exit_status.hpp>
-#include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/worker_death.hpp>
 
 namespace multiprocessing::work {
 
@@ -175,12 +174,9 @@ class Job {
   }
 
   [[noreturn]] void throw_lost(std::uint32_t chunk, ChunkResult const& result) const {
-    auto const state =
-        result.end_code == 0 ? os::ChildEnd::State::Stolen : os::ChildEnd::State::Ended;
-    auto const status = ExitStatus::from({state, result.end_code, result.end_status});
-    throw WorkerDied(std::string(call_) + ": worker process " + std::to_string(result.pid) + " " +
-                         status.to_string() + " while it ran " + items_of(chunk),
-                     result.pid, status.exitcode());
+    auto const logged = crew_.board().deaths.find(crew_.segment(), result.death);
+    throw_worker_died(std::string(call_) + ", " + items_of(chunk),
+                      logged.value_or(WorkerDeath{result.pid, result.end_code, result.end_status}));
   }
 
   Crew& crew_;

@@ -96,7 +96,9 @@ class Supervisor {
     board_.pages[number].deadline = 0;
     board_.pages[number].doomed = 0;
     board_.pages[number].handed_back = 0;
+    board_.deaths.expect(segment_, number);
     auto const body = [this, number] {
+      board_.deaths.watch(segment_, number);
       if (!initialize()) return 1;
       board_.pages[number].is_ready = true;
       Worker worker(segment_, board_, modules_, static_cast<WorkerNumber>(number),
@@ -148,14 +150,14 @@ class Supervisor {
     }
   }
 
-  void count_death(launch::Nursery::Ended const& dead) {
-    bool const has_left = dead.status.exited() && dead.status.exitcode() == 0;
-    if (has_left || !deaths_.add(base::Deadline::Clock::now())) return;
+  void count_death() {
+    if (!deaths_.add(base::Deadline::Clock::now())) return;
     auto const& limit = board_.restart_limit;
-    board_.failure.tell("more than " + std::to_string(limit.intensity) +
-                        " workers have died within " + std::to_string(limit.period_ms) +
-                        " ms; the last one, process " + std::to_string(dead.pid) + ", " +
-                        dead.status.to_string());
+    auto text = "more than " + std::to_string(limit.intensity) + " workers have died within " +
+                std::to_string(limit.period_ms) + " ms; the last ones:";
+    constexpr std::uint32_t kTold = 5;
+    for (auto const& line : board_.deaths.last_lines(segment_, kTold)) text += "\n  " + line;
+    board_.failure.tell(text);
   }
 
   /// Gives an answer to everybody who waits for what the dead worker had claimed.
@@ -165,8 +167,14 @@ class Supervisor {
     board_.pages[dead.number].account.restart();
     trace(dead.number, dead.pid, TraceEvent::Kind::End, &dead.status);
     count_death_in_initializer(dead);
-    count_death(dead);
-    bury_task(dead);
+    // Who has nothing to do any more leaves with 0: no death, unless a task has done that.
+    std::uint32_t known_as = 0;
+    auto const death = [&] { return known_as != 0 ? known_as : known_as = log_death(dead); };
+    if (dead.status.exitcode() != 0) {
+      death();
+      count_death();
+    }
+    bury_task(dead, death);
     settle_all([&](JobView const& job, std::uint32_t chunk, ChunkWord word) {
       if (word.phase != ChunkWord::Phase::Claimed || word.worker != number) return word.phase;
       // The dead worker's claim keeps the job; without one, its record may be gone by now.
@@ -174,9 +182,17 @@ class Supervisor {
       result.pid = dead.pid;
       result.end_code = end_code(dead.status);
       result.end_status = end_status(dead.status);
+      result.death = death();
       return ChunkWord::Phase::Lost;
     });
     board_.idle.bury(board_.tasks.searcher, number);
+  }
+
+  std::uint32_t log_death(launch::Nursery::Ended const& dead) noexcept {
+    auto const& status = dead.status;
+    return board_.deaths.add(
+        segment_, dead.number,
+        {dead.pid, end_code(status), end_status(status), status.usage().peak_memory});
   }
 
   base::Deadline next_deadline() const {
@@ -228,7 +244,8 @@ class Supervisor {
   }
 
   /// The dead worker's page names what it had claimed, or was about to.
-  void bury_task(launch::Nursery::Ended const& dead) {
+  template <class NumberOfDeath>
+  void bury_task(launch::Nursery::Ended const& dead, NumberOfDeath const& number_of_death) {
     auto const id = TaskId::unpack(board_.pages[dead.number].task.load());
     if (id.generation == 0) return;
     auto& task = board_.tasks.entry(segment_, id.index);
@@ -244,7 +261,8 @@ class Supervisor {
       ++task.deaths;
       return retry(id, word);
     }
-    TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status)};
+    TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status),
+                          number_of_death()};
     std::memcpy(task.room, &death, sizeof death);
     board_.tasks.settle(task, word, ChunkWord::Phase::Lost);
   }

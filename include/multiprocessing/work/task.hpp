@@ -18,8 +18,6 @@
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/envelope.hpp>
-#include <multiprocessing/launch/exit_status.hpp>
-#include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/exception.hpp>
@@ -27,6 +25,7 @@
 #include <multiprocessing/work/crew.hpp>
 #include <multiprocessing/work/task_board.hpp>
 #include <multiprocessing/work/task_context.hpp>
+#include <multiprocessing/work/worker_death.hpp>
 
 namespace multiprocessing::work {
 
@@ -226,17 +225,15 @@ class TaskGroup {
   [[noreturn]] void throw_lost(std::size_t i, TaskEntry const& task) const {
     TaskDeath death;
     std::memcpy(&death, task.room, sizeof death);
-    auto const state =
-        death.end_code == 0 ? os::ChildEnd::State::Stolen : os::ChildEnd::State::Ended;
-    auto const status = ExitStatus::from({state, death.end_code, death.end_status});
+    auto const logged = crew_->board().deaths.find(crew_->segment(), death.death);
     std::string others;
     if (task.retries != 0 && task.deaths != 0) {
       others = "; " + std::to_string(task.deaths) + " before it had died, too";
       if (task.may_be_retried_after(RetryOn::crash)) others += ", so it is not run again";
     }
-    throw WorkerDied(describe(i) + ": worker process " + std::to_string(death.pid) + " " +
-                         status.to_string() + " while it ran it" + others,
-                     death.pid, status.exitcode());
+    throw_worker_died(describe(i),
+                      logged.value_or(WorkerDeath{death.pid, death.end_code, death.end_status}),
+                      others);
   }
 
   std::shared_ptr<Crew> crew_;

@@ -78,6 +78,7 @@ struct TaskDeath {
   std::int32_t pid;
   std::int32_t end_code;
   std::int32_t end_status;
+  std::uint32_t death;
 };
 
 /// A task. All but the atomic members are written by the owner before it is published, then by who
