@@ -46,7 +46,10 @@ TEST_CASE("a task that is put up has what its draft says", "[task_book]") {
   TaskTable table;
   TaskDraft draft = TaskDraft::of(7, support::bytes_of("input"), {});
   draft.options.retries = 3;
+  draft.options.retry_on = multiprocessing::RetryOn::timeout;
   draft.options.timeout_ms = 1000;
+  draft.options.grace_ms = 20;
+  draft.options.backoff_ms = 30;
   draft.options.tells_all = true;
   auto const id = table.book().publish(draft);
   auto const& task = table.entry(id);
@@ -55,9 +58,14 @@ TEST_CASE("a task that is put up has what its draft says", "[task_book]") {
   CHECK(table.phase(id) == Phase::Free);
   CHECK(task.code == 7);
   CHECK(task.retries == 3);
+  CHECK(task.failures == 0);
   CHECK(task.deaths == 0);
+  CHECK(task.may_be_retried_after(multiprocessing::RetryOn::timeout));
+  CHECK(!task.may_be_retried_after(multiprocessing::RetryOn::crash));
   CHECK(task.timeout_ms == 1000);
-  CHECK(task.flags == TaskEntry::kTellAll);
+  CHECK(task.grace_ms == 20);
+  CHECK(task.backoff_ms == 30);
+  CHECK((task.flags & TaskEntry::kTellAll) != 0);
   CHECK(support::text_of({task.room, task.input_bytes}) == "input");
 }
 
@@ -65,14 +73,14 @@ TEST_CASE("the entry of a task that is over is used again, under another name", 
   TaskTable table;
   auto const first = table.publish(std::string(kTooLong, 'x'));
   table.claim(0);
-  table.entry(first).deaths = 2;
+  table.entry(first).failures = 2;
   table.settle(first, 0);
   table.book().release(first);
   auto const second = table.publish("x");
   CHECK(second.index == first.index);
   CHECK(second.generation != first.generation);
   auto const& task = table.entry(second);
-  CHECK(task.deaths == 0);
+  CHECK(task.failures == 0);
   CHECK(task.flags == 0);
   CHECK(task.result_bytes == 0);
   CHECK(task.result_id == 0);

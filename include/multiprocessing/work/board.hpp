@@ -131,7 +131,7 @@ class Board {
   RestartLimit restart_limit;
 
   // written by the owner
-  std::atomic<std::uint32_t> wanted_workers{0};  ///< those of a higher number leave
+  std::atomic<std::uint32_t> wanted_workers{kMaxWorkers};  ///< those of a higher number leave
   std::atomic<Phase> phase{Phase::Open};
   std::atomic<bool> is_killing{false};   ///< terminating: workers are not asked first
   std::atomic<std::uint64_t> active{0};  ///< a bit per slot that holds a job

@@ -405,7 +405,8 @@ class Crew {
 
   void set_wanted(int workers) noexcept {
     auto const count = static_cast<std::uint32_t>(workers);
-    board_->idle.set_size(count);
+    most_workers_ = std::max(most_workers_, count);
+    board_->idle.set_size(most_workers_);
     board_->wanted_workers = count;
   }
 
@@ -491,6 +492,7 @@ class Crew {
   // bytes for each chunk of the largest job so far.
   shm::PrivateArena words_;
   shm::PrivateArena payload_;
+  std::uint32_t most_workers_ = 0;  // that there have ever been
   std::uint64_t last_sequence_ = 0;
   std::uint64_t used_slots_ = 0;
   std::array<std::uint64_t, Board::kSlots> log_ready_{};  // of each slot's log, what has pages

@@ -64,7 +64,7 @@ class IdleWorkers {
 
   /// How many there may be. To be called before there are more.
   void set_size(std::size_t workers) noexcept {
-    size_ = std::max(size_.load(), workers);
+    size_ = workers;
     // Where each has a processor to itself, spinning is in nobody's way.
     all_may_spin_ = workers < static_cast<std::size_t>(os::usable_processors());
   }
@@ -149,7 +149,7 @@ class IdleWorkers {
   }
 
   // Hardly ever written.
-  std::atomic<std::size_t> size_{0};
+  std::atomic<std::size_t> size_{kMost};
   std::atomic<bool> all_may_spin_{false};
 
   alignas(base::kCacheLine) std::atomic<std::int32_t> processor_{sync::AdaptiveSpin::kAnywhere};
