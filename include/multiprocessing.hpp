@@ -22,6 +22,7 @@
 #include <multiprocessing/pool.hpp>                   // IWYU pragma: export
 #include <multiprocessing/process.hpp>                // IWYU pragma: export
 #include <multiprocessing/process_pool_executor.hpp>  // IWYU pragma: export
+#include <multiprocessing/progress.hpp>               // IWYU pragma: export
 #include <multiprocessing/queue.hpp>                  // IWYU pragma: export
 #include <multiprocessing/semaphore.hpp>              // IWYU pragma: export
 #include <multiprocessing/socket_connection.hpp>      // IWYU pragma: export

@@ -19,12 +19,14 @@
 
 #include <multiprocessing/event.hpp>
 #include <multiprocessing/lock.hpp>
+#include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/queue.hpp>
 #include <multiprocessing/shm/heap.hpp>
 
 #include "support/catch.hpp"
+#include "support/coroutine.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
 #include "support/tasks.hpp"
@@ -520,6 +522,52 @@ TEST_CASE("a task that wants more memory than it may have has failed, and its wo
   CHECK_THROWS_AS(pool.map(take, std::vector{std::size_t{64} << 20}), mp::MemoryLimitExceeded);
   CHECK(pool.apply(take, std::size_t{1} << 20) == std::size_t{1} << 20);
   CHECK(pool.apply([] { return ::getpid(); }) == pid);
+}
+
+TEST_CASE("a result's descriptor is readable once it is ready, its callback included",
+          "[async_result]") {
+  mp::Pool pool(1);
+  mp::Event go;
+  std::atomic<int> called{0};
+  auto const result =
+      pool.apply_async({.callback = [&](int value) { called = value; }}, wait_for, go);
+  auto const mapped = pool.map_async({.chunksize = 2}, square, numbers(5));
+  auto const is_readable = [](int fd, mp::base::Deadline deadline) {
+    return mp::os::poll_readable(fd, deadline);
+  };
+  CHECK_FALSE(is_readable(result.fileno(), mp::base::Deadline::now()));
+  CHECK_FALSE(is_readable(mapped.fileno(), mp::base::Deadline::now()));
+  go.set();
+  CHECK(is_readable(result.fileno(), mp::base::Deadline::never()));
+  CHECK(result.ready());
+  CHECK(called == 1);
+  CHECK(is_readable(mapped.fileno(), mp::base::Deadline::never()));
+  CHECK(mapped.get() == squares(5));
+}
+
+TEST_CASE("a coroutine awaits a result, after its callback", "[async_result]") {
+  mp::Pool pool(1);
+  mp::Event go;
+  std::atomic<int> called{0};
+  mp::Queue<int> told;
+  auto const take = [](mp::AsyncResult<int> first, mp::AsyncResult<std::vector<int>> second,
+                       std::atomic<int> const& calls, mp::Queue<int> to) -> support::Detached {
+    int const value = co_await first;
+    to.put(value + calls);
+    to.put((co_await second).back());
+    try {
+      co_await second;
+      to.put(co_await first);
+    } catch (...) {
+      to.put(-1);
+    }
+  };
+  take(pool.apply_async({.callback = [&](int) { called = 10; }}, wait_for, go),
+       pool.map_async({.chunksize = 1}, square, numbers(4)), called, told);
+  go.set();
+  CHECK(told.get() == 11);
+  CHECK(told.get() == 9);
+  CHECK(told.get() == 1);
 }
 
 }  // namespace async_result_test

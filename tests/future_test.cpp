@@ -5,18 +5,26 @@
 
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <exception>
+#include <memory>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <multiprocessing/event.hpp>
+#include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/process_pool_executor.hpp>
 #include <multiprocessing/queue.hpp>
+#include <multiprocessing/wait.hpp>
 
 #include "support/catch.hpp"
+#include "support/coroutine.hpp"
 #include "support/helpers.hpp"
+#include "support/leftovers.hpp"
 #include "support/tasks.hpp"
 
 namespace future_test {
@@ -53,6 +61,37 @@ class Busy {
   mp::ProcessPoolExecutor executor;
   mp::Future<int> first;
 };
+
+bool is_readable(mp::Future<int> const& future) {
+  return mp::os::poll_readable(future.fileno(), mp::base::Deadline::now());
+}
+/// Returns once the descriptor tells that it is done.
+bool await_descriptor(mp::Future<int> const& future) {
+  mp::os::poll_readable(future.fileno(), mp::base::Deadline::never());
+  return future.done();
+}
+
+/// What a coroutine found, and where.
+struct Found {
+  int value = 0;
+  std::string error;
+  std::thread::id thread;
+};
+using FoundBox = mp::Queue<int>;  // tells that it has been filled in
+
+support::Detached find(mp::Future<int> future, Found& found, FoundBox box) {
+  try {
+    found.value = co_await future;
+  } catch (mp::WorkerDied const&) {
+    found.error = "WorkerDied";
+  } catch (mp::CancelledError const&) {
+    found.error = "CancelledError";
+  } catch (std::out_of_range const& error) {
+    found.error = error.what();
+  }
+  found.thread = std::this_thread::get_id();
+  box.put(1);
+}
 
 }  // namespace
 
@@ -233,6 +272,178 @@ TEST_CASE("futures of several executors are waited for together", "[future]") {
   CHECK(completed.next() == futures[1]);
   go.set();
   CHECK(completed.next() == futures[0]);
+}
+
+TEST_CASE("a future's descriptor is readable from when it is done", "[future]") {
+  Busy busy;
+  auto const next = busy.executor.submit(square, 4);
+  auto const copy = next;
+  CHECK_FALSE(is_readable(next));
+  CHECK_FALSE(is_readable(busy.first));
+  CHECK(copy.fileno() == next.fileno());
+  CHECK(busy.first.fileno() != next.fileno());
+  busy.go.set();
+  CHECK(await_descriptor(next));
+  CHECK(next.result() == 16);
+  CHECK(is_readable(copy));  // still
+  auto const later = busy.executor.submit(square, 5);
+  later.result();
+  CHECK(is_readable(later));  // at once
+}
+
+TEST_CASE("a future's descriptor tells every end that there is", "[future]") {
+  Busy busy;
+  auto const pending = busy.executor.submit(square, 4);
+  CHECK_FALSE(is_readable(pending));
+  CHECK_FALSE(is_readable(busy.first));
+  pending.cancel();
+  CHECK(await_descriptor(pending));
+  CHECK(busy.first.cancel(mp::cancel_running));
+  CHECK(await_descriptor(busy.first));
+
+  mp::ProcessPoolExecutor executor(1);
+  CHECK(await_descriptor(executor.submit(fail, 3)));
+  CHECK(await_descriptor(executor.submit(kill_self, 3)));
+  auto const sleep = [] {
+    for (;;) ::pause();
+    return 1;
+  };
+  CHECK(await_descriptor(executor.submit({.timeout = 5ms}, sleep)));
+  auto const terminated = executor.submit(sleep);
+  CHECK_FALSE(is_readable(terminated));
+  executor.terminate_workers();
+  CHECK(is_readable(terminated));
+}
+
+TEST_CASE("a future's descriptor tells that the executor is broken", "[future]") {
+  mp::ProcessPoolExecutor executor(1);
+  mp::Event begun;
+  auto const lost = executor.submit(
+      [](mp::Event event) {
+        event.set();
+        for (;;) ::pause();
+        return 1;
+      },
+      begun);
+  begun.wait();
+  CHECK_FALSE(is_readable(lost));
+  for (auto const& process : support::process_group()) {
+    if (process.command.starts_with("PoolNursery")) ::kill(process.pid, SIGKILL);
+  }
+  CHECK(await_descriptor(lost));
+  CHECK_THROWS_AS(lost.result(), mp::BrokenProcessPool);
+}
+
+TEST_CASE("futures are waited for beside other things, by their descriptors", "[future]") {
+  Busy busy;
+  mp::Queue<int> queue;
+  int const fd = busy.first.fileno();
+  queue.put(1);
+  CHECK(mp::wait({&queue, fd}) == std::vector<mp::Waitable>{&queue});
+  queue.get();
+  busy.go.set();
+  CHECK(mp::wait({&queue, fd}) == std::vector<mp::Waitable>{fd});
+}
+
+TEST_CASE("a future's descriptor is closed with it", "[future]") {
+  mp::ProcessPoolExecutor executor(1);
+  auto const before = support::open_fds();
+  {
+    auto const future = executor.submit(square, 1);
+    auto const unread = executor.submit(square, 2);
+    CHECK(await_descriptor(future));
+    unread.fileno();
+    CHECK(support::open_fds() == before + 2);
+  }
+  executor.shutdown();  // the thread has forgotten them, too
+  CHECK(support::open_fds() <= before);
+}
+
+TEST_CASE("a coroutine that awaits a future goes on where callbacks are called", "[future]") {
+  Busy busy;
+  FoundBox box;
+  Found found;
+  mp::Queue<int> called;
+  std::thread::id thread;
+  busy.first.add_done_callback([&](mp::Future<int> const&) {
+    thread = std::this_thread::get_id();
+    called.put(1);
+  });
+  find(busy.first, found, box);
+  CHECK_FALSE(box.try_get());
+  busy.go.set();
+  called.get();
+  box.get();
+  CHECK(found.value == 1);
+  CHECK(found.thread == thread);
+  CHECK(thread != std::this_thread::get_id());
+
+  Found at_once;
+  find(busy.first, at_once, box);
+  CHECK(box.get_nowait() == 1);
+  CHECK(at_once.value == 1);
+  CHECK(at_once.thread == std::this_thread::get_id());
+}
+
+TEST_CASE("a coroutine gets what the future throws", "[future]") {
+  Busy busy;
+  FoundBox box;
+  Found failed;
+  Found died;
+  Found cancelled;
+  find(busy.executor.submit(fail, 3), failed, box);
+  find(busy.executor.submit(kill_self, 3), died, box);
+  auto const pending = busy.executor.submit(square, 4);
+  find(pending, cancelled, box);
+  pending.cancel();
+  busy.go.set();
+  for (int i = 0; i < 3; ++i) box.get();
+  CHECK(failed.error == "3");
+  CHECK(died.error == "WorkerDied");
+  CHECK(cancelled.error == "CancelledError");
+}
+
+TEST_CASE("a coroutine awaits one future after the other, and submits more", "[future]") {
+  mp::ProcessPoolExecutor executor(2);
+  mp::Queue<int> sums;
+  auto const add_up = [](mp::ProcessPoolExecutor& on, mp::Queue<int> to) -> support::Detached {
+    int sum = 0;
+    for (int i = 0; i < 1000; ++i) sum += co_await on.submit(square, i % 10);
+    co_await on.submit([] {});
+    auto const owned = co_await on.submit([] { return std::make_unique<int>(5); });
+    to.put(sum + *owned);
+  };
+  for (int i = 0; i < 3; ++i) add_up(executor, sums);
+  for (int i = 0; i < 3; ++i) CHECK(sums.get() == 28'505);
+}
+
+TEST_CASE("a coroutine that goes on may end the executor", "[future]") {
+  mp::Queue<int> told;
+  std::optional<mp::ProcessPoolExecutor> executor(1);
+  mp::Event go;
+  auto const end = [](mp::Future<int> future, std::optional<mp::ProcessPoolExecutor>& whole,
+                      mp::Queue<int> to) -> support::Detached {
+    int const result = co_await future;
+    whole.reset();
+    to.put(result);
+  };
+  end(executor->submit(wait_for, go, 6), executor, told);
+  go.set();
+  CHECK(told.get() == 6);
+  CHECK_FALSE(executor);
+}
+
+TEST_CASE("the end of an executor waits for coroutines that go on", "[future]") {
+  std::atomic<int> value{0};
+  {
+    Busy busy;
+    auto const store = [](mp::Future<int> future, std::atomic<int>& to) -> support::Detached {
+      to = co_await future;
+    };
+    store(busy.first, value);
+    busy.go.set();
+  }
+  CHECK(value == 1);
 }
 
 }  // namespace future_test

@@ -15,6 +15,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <numeric>
 #include <optional>
@@ -25,6 +26,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/array.hpp>
 #include <multiprocessing/pickle.hpp>
 #include <multiprocessing/process.hpp>
 
@@ -91,6 +93,22 @@ TEST_CASE("a pool maps a function over items on other processes", "[pool]") {
   CHECK(pool.map({.chunksize = 7}, square, numbers(100)) == squares(100));
   auto const pids = pool.map([](int) { return static_cast<int>(::getpid()); }, numbers(100));
   CHECK(std::count(pids.begin(), pids.end(), ::getpid()) == 0);
+}
+
+TEST_CASE("a pool changes an array in place", "[pool]") {
+  mp::Pool pool(2);
+  mp::Array<int> array(numbers(100));
+  pool.map([](int& x) { x *= x; }, array);
+  CHECK(std::equal(array.begin(), array.end(), squares(100).begin()));
+  std::scoped_lock const held(array.get_lock());  // others are kept away
+  pool.map(
+      {.chunksize = 1}, [](int& x) noexcept { x += 1; }, array);
+  CHECK(array[99] == 99 * 99 + 1);
+  CHECK(pool.map(square, mp::Array<int>{1, 2}) == std::vector{1, 4});  // copies: results
+  pool.map([](int& x) { x = 0; }, std::as_const(array));
+  CHECK(array[99] == 0);
+  mp::RawArray<double> const empty(0);
+  pool.map([](double& x) { x = 1; }, empty);
 }
 
 TEST_CASE("a pool has the size that was asked for", "[pool]") {

@@ -39,6 +39,7 @@ class RawArray {
   using difference_type = std::ptrdiff_t;
   using reference = T&;
   using iterator = T*;
+  using SharedElements = RawArray;  // for Pool::map, in place
 
   /// `size` elements, all bytes zero, and memory for them all.
   /// Throws: std::invalid_argument when `size` is negative, std::bad_alloc when the machine has not

@@ -19,6 +19,7 @@
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/work/submit.hpp>
 #include <multiprocessing/work/task.hpp>
+#include <multiprocessing/work/when_ready.hpp>
 
 namespace multiprocessing {
 
@@ -109,9 +110,7 @@ class AsyncResult {
   }
 
   /// Whether get() would not block.
-  bool ready() const {
-    return group_->settled() && (!group_->has_callback() || group_->is_called_back());
-  }
+  bool ready() const { return group_->is_ready(); }
 
   /// Whether it returned. Throws: std::invalid_argument while it has not returned or failed.
   bool successful() const {
@@ -132,6 +131,10 @@ class AsyncResult {
   /// Gives up what no worker has begun, and asks what runs to stop: stop_requested() is true there
   /// from now on. Whether it does so is up to it. Python: none
   void request_stop() const noexcept { group_->request_stop(); }
+
+  /// As Future's, once it is ready(). Python: none
+  int fileno() const { return work::descriptor_of(group_); }
+  work::Awaiter<R> operator co_await() const noexcept { return {group_, collect_}; }
 
  private:
   friend class Pool;

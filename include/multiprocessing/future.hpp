@@ -25,6 +25,7 @@
 #include <multiprocessing/work/any_of.hpp>
 #include <multiprocessing/work/submit.hpp>
 #include <multiprocessing/work/task.hpp>
+#include <multiprocessing/work/when_ready.hpp>
 
 namespace multiprocessing {
 
@@ -98,8 +99,7 @@ class Future {
   void add_done_callback(F f) const {
     group_->tell_all();
     if (!done()) {
-      group_->crew().callbacks().add([group = group_] { return group->settled(); },
-                                     [f = std::move(f), self = *this]() mutable { f(self); });
+      work::when_ready(group_, [f = std::move(f), self = *this]() mutable { f(self); });
       return;
     }
     try {
@@ -107,6 +107,22 @@ class Future {
     } catch (...) {  // as there
     }
   }
+
+  /// A descriptor that is readable, for poll, select or epoll, from when it is done: has returned,
+  /// thrown, died, was cancelled, or the executor is broken or terminated. Made when it is first
+  /// asked for, and closed with the last copy of the future; not to be read from, or closed.
+  /// Blocks: no. Threads: safe. Throws: std::system_error when there is no descriptor, or no thread
+  /// for callbacks, which it starts unless it is done; std::logic_error in another process.
+  /// Python: none
+  int fileno() const { return work::descriptor_of(group_); }
+
+  /// `co_await future` returns, or throws, what result() does, and blocks no thread. When it is
+  /// done already the coroutine goes on at once; else later in the executor's thread for callbacks,
+  /// after those that were added before. There it holds up the others until it waits again or ends;
+  /// an exception that escapes it is dropped, and the executor's destructor waits for it. Any
+  /// number of coroutines may wait for the same. REQUIRES: it is not destroyed while it waits.
+  /// Throws also: std::system_error, std::logic_error as fileno(). Python: asyncio.wrap_future
+  work::Awaiter<R> operator co_await() const noexcept { return {group_, &work::collect_one<R>}; }
 
   /// Whether both are of the same call.
   friend bool operator==(Future const& a, Future const& b) noexcept { return a.group_ == b.group_; }

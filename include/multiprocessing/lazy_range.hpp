@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/work/in_place.hpp>
 #include <multiprocessing/work/lazy_results.hpp>
 
 namespace multiprocessing {
@@ -98,6 +99,7 @@ auto make(std::shared_ptr<work::Crew> const& crew, char const* call,
           work::LazyOptions const& options, F const& f, Items&& items) {
   using Kept = work::KeptItems<Items>;
   using Item = std::ranges::range_value_t<Kept>;
+  work::require_copies<F, Items>();
   work::require_item_task<F, Item>();
   if constexpr (work::ItemTask<F, Item>) {
     crew->require_open(call);

@@ -25,6 +25,7 @@
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/crew.hpp>
 #include <multiprocessing/work/crew_options.hpp>
+#include <multiprocessing/work/in_place.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/lazy_results.hpp>
 #include <multiprocessing/work/map.hpp>
@@ -163,6 +164,13 @@ class Pool {
   /// functions in no module; UnpicklingError when a worker lacks the module of a function. What the
   /// range itself throws passes through, and no item has run then. Python:
   /// multiprocessing.pool.Pool.map; differs: Python throws the failure that came first.
+  ///
+  /// In place: where `items` is an Array or RawArray of T, and f takes `T&` (not `T`, `T const&`,
+  /// `auto&&`) and returns nothing, f runs on the array's own elements; nothing is copied. Its lock
+  /// is not taken: hold it, or let others leave the array alone, until this returns. After a
+  /// failure the elements are as f left them, some of them never reached. f may have shared objects
+  /// bound. Where it is noexcept the loop over it is as fast as any, but it must not fork and
+  /// return twice.
   template <class F, std::ranges::input_range Items>
   auto map(F const& f, Items&& items) {
     return map({}, f, std::forward<Items>(items));
@@ -170,8 +178,13 @@ class Pool {
   template <class F, std::ranges::input_range Items>
   auto map(MapOptions const& options, F const& f, Items&& items) {
     std::decay_t<F const> const callable = f;  // a function becomes its pointer
-    return work::map(crew("Pool.map"), "Pool.map", options.chunksize, callable,
-                     std::forward<Items>(items));
+    if constexpr (work::kInPlace<std::decay_t<F const>, Items>) {
+      work::SharedElementsOf<Items> const& elements = items;
+      work::map_in_place(crew("Pool.map"), "Pool.map", options.chunksize, callable, elements);
+    } else {
+      return work::map(crew("Pool.map"), "Pool.map", options.chunksize, callable,
+                       std::forward<Items>(items));
+    }
   }
 
   /// f(args...) in a worker. Blocks: until it has returned. Throws: as map().
@@ -315,6 +328,7 @@ class Pool {
   template <class F, class Items>
   auto submit_items(char const* call, MapAsyncOptions options, F const& f, Items&& items) {
     using Item = std::ranges::range_value_t<Items>;
+    work::require_copies<F, Items>();
     work::require_item_task<F, Item>();
     if constexpr (work::ItemTask<F, Item>) {
       using Result = work::AllResults<F, Item>;

@@ -113,14 +113,13 @@ class NoPipeSignal {
   sigset_t before_;
 };
 
-inline bool write_whole(std::string_view text) noexcept {
+inline bool write_whole(int fd, std::string_view text) noexcept {
   while (!text.empty()) {
-    auto const written =
-        retry_eintr([&] { return ::write(STDERR_FILENO, text.data(), text.size()); });
+    auto const written = retry_eintr([&] { return ::write(fd, text.data(), text.size()); });
     if (written > 0) {
       text.remove_prefix(static_cast<std::size_t>(written));
     } else if (written == -1 && errno == EAGAIN) {
-      pollfd entry{.fd = STDERR_FILENO, .events = POLLOUT, .revents = 0};
+      pollfd entry{.fd = fd, .events = POLLOUT, .revents = 0};
       if (retry_eintr([&] { return ::poll(&entry, 1, -1); }) == -1) return false;
     } else {
       return false;
@@ -134,12 +133,15 @@ inline bool write_whole(std::string_view text) noexcept {
 /// One write, past every buffer, so that lines of several processes don't mix; more of them where
 /// the kernel takes less at once. Whether all was written: not when nobody reads a pipe any more,
 /// which is no reason to be killed here.
-/// Blocks: as long as there is no room, also when stderr is in non-blocking mode.
-inline bool write_to_stderr(std::string_view text) noexcept {
+/// Blocks: as long as there is no room, also when `fd` is in non-blocking mode.
+inline bool write_to(int fd, std::string_view text) noexcept {
   stdio_detail::NoPipeSignal const no_signal;
-  if (stdio_detail::write_whole(text)) return true;
+  if (stdio_detail::write_whole(fd, text)) return true;
   if (errno == EPIPE) no_signal.take();
   return false;
+}
+inline bool write_to_stderr(std::string_view text) noexcept {
+  return write_to(STDERR_FILENO, text);
 }
 
 /// nullopt: stderr is closed.

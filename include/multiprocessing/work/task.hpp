@@ -18,6 +18,7 @@
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/envelope.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/exception.hpp>
@@ -177,6 +178,11 @@ class TaskGroup {
   std::atomic<bool>& is_called_back() noexcept { return is_called_back_; }
   bool has_callback() const noexcept { return has_callback_; }
   void expect_callback() noexcept { has_callback_ = true; }
+  /// Whether all is settled, and what is to be called has been.
+  bool is_ready() const noexcept { return settled() && (!has_callback_ || is_called_back_.load()); }
+
+  /// See descriptor_of(), which guards it.
+  os::Fd& descriptor() noexcept { return descriptor_; }
 
  private:
   static constexpr std::uint64_t kNone = UINT64_MAX;
@@ -242,6 +248,7 @@ class TaskGroup {
   std::unique_ptr<Many> many_;
   bool has_callback_ = false;
   std::atomic<bool> is_called_back_{false};
+  os::Fd descriptor_;  // none until it is asked for
 };
 
 }  // namespace multiprocessing::work
