@@ -78,8 +78,8 @@ TEST_CASE("a result is kept in the entry or in a block that belongs to the board
 }
 
 TEST_CASE("a result leaves the input to a later try, where there may be one", "[task_context]") {
-  auto const input = text(40, 'i');
-  auto const result = text(20, 'r');
+  auto const input = text(TaskEntry::kRoom - 16, 'i');
+  auto const result = text(17, 'r');
   {
     Claimed only_try(input);
     only_try.context().keep(bytes_of(result), {});
@@ -98,7 +98,7 @@ TEST_CASE("a result leaves the input to a later try, where there may be one", "[
   CHECK(text_of(short_one.context().input()) == input);
 
   Claimed last_try(input, 1);
-  last_try.task().deaths = 1;
+  last_try.task().failures = 1;
   last_try.context().keep(bytes_of(result), {});
   CHECK(last_try.task().result_id == 0);
 }
