@@ -360,18 +360,26 @@ class Pool {
   auto lazy(char const* call, ImapOptions const& options, work::LazyOptions::Order order,
             F const& f, Items&& items) {
     auto const& crew = shared_crew(call);
-    work::LazyOptions how;
-    how.chunk_size =
-        static_cast<std::uint64_t>(work::at_least(call, "chunksize", options.chunksize, 1));
-    how.window = static_cast<std::uint64_t>(
-        work::at_least(call, "buffersize", options.buffersize.value_or(4 * crew->workers()), 1));
-    how.order = order;
-    how.submit = work::submit_options(call, options);
+    auto const how = lazy_options(call, options, order, crew->workers());
     std::decay_t<F const> const callable = f;
     return lazy_range_detail::make(crew, call, how, callable, std::forward<Items>(items));
   }
 
-  // Not inlined: GCC 12 takes members of the options for uninitialized then.
+  // Not inlined, here and below: GCC 12 takes members of the options for uninitialized then.
+  [[gnu::noinline]] static work::LazyOptions lazy_options(char const* call,
+                                                          ImapOptions const& options,
+                                                          work::LazyOptions::Order order,
+                                                          int workers) {
+    work::LazyOptions how;
+    how.chunk_size =
+        static_cast<std::uint64_t>(work::at_least(call, "chunksize", options.chunksize, 1));
+    how.window = static_cast<std::uint64_t>(
+        work::at_least(call, "buffersize", options.buffersize.value_or(4 * workers), 1));
+    how.order = order;
+    how.submit = work::submit_options(call, options);
+    return how;
+  }
+
   [[gnu::noinline]] static std::shared_ptr<work::Crew> make_crew(PoolOptions const& options,
                                                                  StartMethod method) {
     auto const workers = work::checked_workers("Pool", "processes",
