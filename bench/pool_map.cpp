@@ -5,9 +5,8 @@
 //   threads/W/N          std::threads that take chunks by an atomic, in place; made for each call
 //   waiting_threads/W/N  the same on threads that wait on a condition variable between the calls
 //
-//   pool_in_place/W/N     mp::Pool::map on the elements of an mp::Array, of a function that is
-//   noexcept pool_in_place_looked_after/W/N   the same of one that is not, so that each call is
-//   looked after threads_in_place/W/N  waiting threads that change the elements of a vector
+//   pool_in_place/W/N     mp::Pool::map on the elements of an mp::Array
+//   threads_in_place/W/N  waiting threads that change the elements of a vector
 //
 // W: work per item, in rounds of a multiplication (0: next to nothing; 1000: about a microsecond).
 // N: items. items_per_second is what to compare.
@@ -154,18 +153,15 @@ void waiting_threads(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(1));
 }
 
-template <bool is_noexcept>
-void map_in_place(benchmark::State& state) {
+void pool_in_place(benchmark::State& state) {
   multiprocessing::Array<std::uint32_t> array(items(state));
   auto const rounds = static_cast<std::uint32_t>(state.range(0));
   multiprocessing::Pool pool;
-  auto const change = [rounds](std::uint32_t& x) noexcept(is_noexcept) { x = work(x, rounds); };
+  auto const change = [rounds](std::uint32_t& x) { x = work(x, rounds); };
   for (int i = 0; i < 20; ++i) pool.map(change, array);  // until each worker has met each page
   for (auto _ : state) pool.map(change, array);
   state.SetItemsProcessed(state.iterations() * state.range(1));
 }
-void pool_in_place(benchmark::State& state) { map_in_place<true>(state); }
-void pool_in_place_looked_after(benchmark::State& state) { map_in_place<false>(state); }
 
 void threads_in_place(benchmark::State& state) {
   auto array = items(state);
@@ -192,7 +188,6 @@ BENCHMARK(pool)->Apply(sizes);
 BENCHMARK(threads)->Apply(sizes);
 BENCHMARK(waiting_threads)->Apply(sizes);
 BENCHMARK(pool_in_place)->Apply(sizes);
-BENCHMARK(pool_in_place_looked_after)->Apply(sizes);
 BENCHMARK(threads_in_place)->Apply(sizes);
 
 }  // namespace

@@ -169,8 +169,7 @@ class Pool {
   /// `auto&&`) and returns nothing, f runs on the array's own elements; nothing is copied. Its lock
   /// is not taken: hold it, or let others leave the array alone, until this returns. After a
   /// failure the elements are as f left them, some of them never reached. f may have shared objects
-  /// bound. Where it is noexcept the loop over it is as fast as any, but it must not fork and
-  /// return twice.
+  /// bound.
   template <class F, std::ranges::input_range Items>
   auto map(F const& f, Items&& items) {
     return map({}, f, std::forward<Items>(items));
