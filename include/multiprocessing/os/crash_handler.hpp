@@ -205,8 +205,8 @@ inline void on_crash(int signal, siginfo_t* info, void* context) noexcept {
 
 }  // namespace crash_detail
 
-/// Gets what the handler needs, for this process and those it forks, where installing it costs six
-/// system calls then: a stack, and the addresses of the functions it calls. Once a process.
+/// Gets what the handler needs, for this process and those it forks, where installing it costs
+/// eight system calls then: a stack, and the addresses of the functions it calls. Once a process.
 /// Threads: not safe. Without memory for the stack a stack's overflow is told of nowhere.
 inline void prepare_crash_handler() noexcept {
   if constexpr (!kHandlesCrashes) return;

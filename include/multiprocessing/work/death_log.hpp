@@ -127,28 +127,22 @@ class DeathLog {
       head.has_address = death.details.fault_address.has_value() ? 1 : 0;
       head.address = death.details.fault_address.value_or(0);
       head.text_size = static_cast<std::uint32_t>(std::min(text.size(), kText));
-      std::array<std::uint64_t, kWords> words{};
-      std::memcpy(words.data(), &head, sizeof head);
-      std::memcpy(words.data() + kHeadWords, text.data(), head.text_size);
       number_ = 0;
-      // Release, after the 0; pairs with the acquires in read().
-      for (std::size_t i = 0; i < kWords; ++i) words_[i].store(words[i], std::memory_order_release);
+      store(0, &head, sizeof head);
+      store(kHeadWords, text.data(), head.text_size);
       number_ = number;
     }
 
     std::optional<WorkerDeath> read(std::uint32_t number) const {
-      std::array<std::uint64_t, kWords> words;
-      if (number_.load() != number) return std::nullopt;
-      // Acquire, before the second look: whoever sees a word of another death sees that it began.
-      for (std::size_t i = 0; i < kWords; ++i) words[i] = words_[i].load(std::memory_order_acquire);
       if (number_.load() != number) return std::nullopt;
       Head head;
-      std::memcpy(&head, words.data(), sizeof head);
+      load(0, &head, sizeof head);
+      std::string text(std::min<std::size_t>(head.text_size, kText), '\0');
+      load(kHeadWords, text.data(), text.size());
+      if (number_.load() != number) return std::nullopt;
       WorkerDeath death{head.pid, head.end_code, head.end_status, head.peak_memory,
                         head.crashed_by};
       if (head.has_address != 0) death.details.fault_address = head.address;
-      std::string text(std::min<std::size_t>(head.text_size, kText), '\0');
-      std::memcpy(text.data(), words.data() + kHeadWords, text.size());
       for (std::size_t begin = 0; begin < text.size();) {
         auto const end = std::min(text.find('\n', begin), text.size());
         death.details.backtrace.push_back(text.substr(begin, end - begin));
@@ -173,6 +167,30 @@ class DeathLog {
     static constexpr std::size_t kWords = kSize / sizeof(std::uint64_t) - 1;
     static constexpr std::size_t kText = (kWords - kHeadWords) * sizeof(std::uint64_t);
     static_assert(sizeof(Head) % sizeof(std::uint64_t) == 0);
+
+    void store(std::size_t first, void const* from, std::size_t size) noexcept {
+      auto const* bytes = static_cast<std::byte const*>(from);
+      for (auto* word = &words_[first]; size != 0; ++word) {
+        std::uint64_t value = 0;
+        auto const part = std::min(size, sizeof value);
+        std::memcpy(&value, bytes, part);
+        // Release, after the number's 0; pairs with the acquire in load().
+        word->store(value, std::memory_order_release);
+        bytes += part;
+        size -= part;
+      }
+    }
+    void load(std::size_t first, void* to, std::size_t size) const noexcept {
+      auto* bytes = static_cast<std::byte*>(to);
+      for (auto const* word = &words_[first]; size != 0; ++word) {
+        // Acquire, before the second look: who sees a word of another death sees that it began.
+        std::uint64_t const value = word->load(std::memory_order_acquire);
+        auto const part = std::min(size, sizeof value);
+        std::memcpy(bytes, &value, part);
+        bytes += part;
+        size -= part;
+      }
+    }
 
     std::atomic<std::uint32_t> number_{0};
     std::array<std::atomic<std::uint64_t>, kWords> words_{};  // a Head, and a line for each frame
