@@ -9,6 +9,13 @@
 //   X/parked             the same after 2 ms of sleep
 //   futex/parked         two processes that wake each other by a futex, after the same
 //   pool/bytes/N         one call with N bytes, which it returns
+//   pool/workers/W       100,000 times apply_async, then get, with W workers
+//   pool/imap/N          N items, one task for each
+//   pool/late            from the end of a task's timeout to its exception
+//   pool/death           from the moment a worker ends itself to the exception of its task
+//   pool/replacement     ... to the result of the next task, which no other worker could run
+//
+// What is timed one by one has p50_us and p99_us.
 //
 // The function returns its argument and one. items_per_second is calls.
 #include <linux/futex.h>
@@ -17,10 +24,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <functional>
@@ -34,6 +43,7 @@
 
 #include <benchmark/benchmark.h>
 #include <multiprocessing/pool.hpp>
+#include <multiprocessing/value.hpp>
 #ifdef BENCH_WITH_TBB
 #include <tbb/global_control.h>
 #include <tbb/task_group.h>
@@ -174,15 +184,42 @@ void round_trip(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations());
 }
 
+/// Times that are taken one by one.
+class Samples {
+ public:
+  explicit Samples(benchmark::State& state) : state_(state) {}
+  ~Samples() {
+    if (seconds_.empty()) return;
+    std::sort(seconds_.begin(), seconds_.end());
+    state_.counters["p50_us"] = at(0.5);
+    state_.counters["p99_us"] = at(0.99);
+  }
+  void add(std::chrono::steady_clock::duration time) {
+    auto const seconds = std::chrono::duration<double>(time).count();
+    seconds_.push_back(seconds);
+    state_.SetIterationTime(seconds);
+  }
+
+ private:
+  double at(double part) const {
+    constexpr double kMicroseconds = 1e6;
+    return seconds_[static_cast<std::size_t>(part * static_cast<double>(seconds_.size() - 1))] *
+           kMicroseconds;
+  }
+
+  benchmark::State& state_;
+  std::vector<double> seconds_;
+};
+
 /// Without the nap.
 template <class Call>
 void time_after_nap(benchmark::State& state, Call const& call) {
+  Samples samples(state);
   for (auto _ : state) {
     std::this_thread::sleep_for(kNap);
     auto const begin = std::chrono::steady_clock::now();
     call();
-    state.SetIterationTime(
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count());
+    samples.add(std::chrono::steady_clock::now() - begin);
   }
 }
 template <class On>
@@ -244,6 +281,67 @@ void bytes(benchmark::State& state) {
   state.SetBytesProcessed(state.iterations() * state.range(0) * 2);
 }
 
+void pipelined_by(benchmark::State& state) {
+  constexpr int kCalls = 100'000;
+  OnPool on{mp::Pool(static_cast<int>(state.range(0)))};
+  benchmark::DoNotOptimize(on.pipelined(kCalls));
+  for (auto _ : state) benchmark::DoNotOptimize(on.pipelined(kCalls));
+  state.SetItemsProcessed(state.iterations() * kCalls);
+}
+
+void imap(benchmark::State& state) {
+  mp::Pool pool(workers());
+  std::vector<int> const items(static_cast<std::size_t>(state.range(0)), 1);
+  for (auto _ : state) {
+    long sum = 0;
+    for (int const result : pool.imap(next, items)) sum += result;
+    benchmark::DoNotOptimize(sum);
+  }
+  state.SetItemsProcessed(state.iterations() * state.range(0));
+}
+
+void late(benchmark::State& state) {
+  constexpr auto kTimeout = std::chrono::milliseconds(5);
+  mp::Pool pool(1);
+  mp::RawValue<std::int64_t> const begun(0);
+  auto const hang = [](mp::RawValue<std::int64_t> const& when) {
+    when.atomic() = std::chrono::steady_clock::now().time_since_epoch().count();
+    for (;;) ::pause();
+  };
+  Samples samples(state);
+  for (auto _ : state) {
+    try {
+      pool.apply_async({.timeout = kTimeout}, hang, begun).get();
+    } catch (mp::TaskTimeout const&) {
+    }
+    std::chrono::steady_clock::duration const begin(begun.atomic().load());
+    samples.add(std::chrono::steady_clock::now().time_since_epoch() - begin - kTimeout);
+    pool.apply(next, 1);  // the next worker is there
+  }
+}
+
+enum class Until { Exception, Replacement };
+void death(benchmark::State& state, Until until) {
+  mp::Pool pool(1);
+  mp::RawValue<std::int64_t> const died(0);
+  auto const die = [](mp::RawValue<std::int64_t> const& when) {
+    when.atomic() = std::chrono::steady_clock::now().time_since_epoch().count();
+    ::kill(::getpid(), SIGKILL);
+  };
+  Samples samples(state);
+  for (auto _ : state) {
+    try {
+      pool.apply(die, died);
+    } catch (mp::WorkerDied const&) {
+    }
+    std::chrono::steady_clock::duration const begin(died.atomic().load());
+    auto end = std::chrono::steady_clock::now();
+    pool.apply(next, 1);
+    if (until == Until::Replacement) end = std::chrono::steady_clock::now();
+    samples.add(end.time_since_epoch() - begin);
+  }
+}
+
 template <class On>
 void register_on(std::string const& name, int most) {
   benchmark::RegisterBenchmark((name + "/pipelined").c_str(), &pipelined<On>)
@@ -270,6 +368,18 @@ int main(int argc, char** argv) {
       ->RangeMultiplier(64)
       ->Range(8, 64 << 20)
       ->UseRealTime();
+  benchmark::RegisterBenchmark("pool/workers", &pipelined_by)
+      ->RangeMultiplier(4)
+      ->Range(1, 64)
+      ->UseRealTime();
+  benchmark::RegisterBenchmark("pool/imap", &imap)->Arg(10'000)->UseRealTime();
+  benchmark::RegisterBenchmark("pool/late", &late)->Iterations(kNaps)->UseManualTime();
+  benchmark::RegisterBenchmark("pool/death", &death, Until::Exception)
+      ->Iterations(kNaps)
+      ->UseManualTime();
+  benchmark::RegisterBenchmark("pool/replacement", &death, Until::Replacement)
+      ->Iterations(kNaps)
+      ->UseManualTime();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

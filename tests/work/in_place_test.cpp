@@ -116,8 +116,7 @@ TEST_CASE("a worker that dies in place costs its chunk", "[in_place]") {
     x = -1;
   };
   CHECK_THAT(support::message_of<mp::WorkerDied>([&] { own.map(5, die, array); }),
-             ContainsSubstring("test: worker process") &&
-                 ContainsSubstring("while it ran items 5 to 9 of 10"));
+             ContainsSubstring("test, items 5 to 9 of 10: worker process"));
   CHECK(values_of(array) == std::vector{-1, -1, -1, -1, -1, -1, 6, 7, 8, 9});
   own.map(1, &add_one, array);
   CHECK(array[9] == 10);
