@@ -129,7 +129,8 @@ class AsyncResult {
   bool cancel() const noexcept { return group_->cancel(); }
   bool cancel(CancelRunning) const noexcept { return group_->cancel_running(); }
   /// Gives up what no worker has begun, and asks what runs to stop: stop_requested() is true there
-  /// from now on. Whether it does so is up to it. Python: none
+  /// from now on. Whether it does so is up to it; when it throws it is not run again. In another
+  /// process than the owner's nothing happens. Python: none
   void request_stop() const noexcept { group_->request_stop(); }
 
   /// As Future's, once it is ready(). Python: none

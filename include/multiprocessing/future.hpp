@@ -84,10 +84,7 @@ class Future {
   /// As AsyncResult::request_stop().
   void request_stop() const noexcept { group_->request_stop(); }
   bool cancelled() const noexcept { return group_->phase(0) == Phase::Dropped; }
-  bool running() const noexcept {
-    auto const phase = group_->phase(0);
-    return (phase == Phase::Claimed || phase == Phase::Condemned) && !done();
-  }
+  bool running() const noexcept { return group_->is_held(0) && !done(); }
   /// Whether result() would not block.
   bool done() const noexcept { return group_->settled(); }
 

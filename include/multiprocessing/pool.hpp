@@ -39,8 +39,8 @@ namespace multiprocessing {
 
 /// Python: the arguments of multiprocessing.pool.Pool.
 struct PoolOptions {
-  /// How many workers; by default one per processor that this process may use. A worker may use
-  /// its share of those: processors by workers, at least one.
+  /// How many workers; by default one per processor that they may use. A worker may use its share
+  /// of those: processors by workers, at least one.
   std::optional<int> processes = std::nullopt;
   /// By fork, workers are copies of this process; by spawn, of another run of the program;
   /// by forkserver, of the server, and have what that has loaded. Default: what set_start_method()
@@ -58,11 +58,14 @@ struct PoolOptions {
   std::optional<std::uint64_t> max_memory_per_task = std::nullopt;
   /// A task that has ended so many workers is not run again, whatever its retries are.
   std::optional<int> quarantine_after = std::nullopt;
-  /// When more workers than this die within the period, the pool is broken. Default: it goes on.
+  /// When more workers than this die within the period, the pool is broken. Those that it kills for
+  /// a timeout or a cancel do not count. Default: it goes on.
   std::optional<int> restart_intensity = std::nullopt;
   std::chrono::nanoseconds restart_period = std::chrono::seconds(5);
-  std::vector<int> cpus = {};              ///< the processors that workers run on; none: all
-  std::optional<int> nice = std::nullopt;  ///< of the workers, see setpriority(2)
+  /// The processors that workers run on; none: all. The constructor throws std::system_error for a
+  /// number that none can have; what the system refuses later breaks the pool. So it does for nice.
+  std::vector<int> cpus = {};
+  std::optional<int> nice = std::nullopt;  ///< see setpriority(2)
 };
 
 /// Python: the optional arguments of multiprocessing.pool.Pool.map.
@@ -73,15 +76,16 @@ struct MapOptions {
 
 /// What can be said of a call that does not wait.
 struct ApplyOptions {
-  /// When a worker has run it for so long, that worker is killed: TaskTimeout. At least 1 ms.
+  /// When a worker has run it for so long, that worker is killed: TaskTimeout. Counted in
+  /// milliseconds, rounded up; of more than 49 days: never.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   /// So much later than that; from the timeout on, stop_requested() is true in the task. One that
   /// ends meanwhile has the result that it has.
   std::chrono::nanoseconds grace{0};
-  /// How often it is run again, and after what: a worker that died (not by the task's timeout), the
-  /// timeout, an exception.
+  /// How often it is run again, up to 10,000 times, and after what: the death of its worker (not
+  /// by the timeout), the timeout, an exception (not after the timeout). Default: after deaths.
   int retries = 0;
-  RetryOn retry_on = RetryOn::crash;
+  std::optional<RetryOn> retry_on = std::nullopt;
   /// How long before it is run again; twice as long each further time, up to a minute.
   std::chrono::nanoseconds backoff{0};
   /// Called with what it returns, in a thread of the pool's that the first callback starts. Of both
@@ -91,11 +95,11 @@ struct ApplyOptions {
 };
 struct MapAsyncOptions {
   std::optional<std::int64_t> chunksize = std::nullopt;  ///< see MapOptions
-  // Of a chunk: see ApplyOptions.
+  // Of a chunk, not an item, so say its size, too: see ApplyOptions.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   std::chrono::nanoseconds grace{0};
   int retries = 0;
-  RetryOn retry_on = RetryOn::crash;
+  std::optional<RetryOn> retry_on = std::nullopt;
   std::chrono::nanoseconds backoff{0};
   ResultCallback callback = {};
   std::function<void(std::exception_ptr)> error_callback = {};
@@ -109,7 +113,7 @@ struct ImapOptions {
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   std::chrono::nanoseconds grace{0};
   int retries = 0;
-  RetryOn retry_on = RetryOn::crash;
+  std::optional<RetryOn> retry_on = std::nullopt;
   std::chrono::nanoseconds backoff{0};
 };
 
@@ -120,9 +124,11 @@ struct ImapOptions {
 /// Fork: by that start method, workers are copies of the owner, and see its memory as it was when
 /// the pool was made. Peer death: a worker that dies, in whatever way, costs the call whose item it
 /// ran a WorkerDied, and is replaced; the pool goes on. When the owner dies, also by SIGKILL, its
-/// pool dies with it. No thread is started, no signal handled, nothing named. Idle, nothing runs.
-/// Workers ignore SIGINT, see PoolOptions::sigint, and have default handling of all other signals
-/// that the owner handles.
+/// pool dies with it. In the owner no thread is started, no signal handled, nothing named. Idle,
+/// nothing runs. Workers ignore SIGINT, see PoolOptions::sigint, and have default handling of all
+/// other signals that the owner handles; a handler of SIGSEGV, SIGBUS, SIGILL, SIGFPE and SIGABRT
+/// notes where they crash, for WorkerDied, and ends them as the signal would. One that a task or an
+/// initializer installs replaces it.
 /// Python: multiprocessing.pool.Pool; differs: workers are children of a helper process, not of the
 /// caller, so they are not among active_children().
 class Pool {
@@ -283,20 +289,22 @@ class Pool {
   void join() { crew("Pool.join").join("Pool.join"); }
 
   /// From now on so many workers. Those that are too many leave when they have done what they are
-  /// at. Blocks: no. Throws: std::invalid_argument once closed, or for less than 1;
-  /// BrokenProcessPool. Python: none
+  /// at; what is missing is started, again and again where the system has no process to give.
+  /// Blocks: no. Throws: std::invalid_argument once closed, or for less than 1; BrokenProcessPool.
+  /// Python: none
   void resize(int processes) {
     crew("Pool.resize")
         .resize("Pool.resize", work::checked_workers("Pool.resize", "processes", processes));
   }
 
-  /// What its workers are doing. Blocks: no. Python: none
+  /// What its workers are doing. Blocks: no; reads a file of the system's for each. Python: none
   PoolStats stats() const { return work::stats_of("Pool.stats", crew("Pool.stats")); }
 
   /// From now on what its workers do is noted down: 262,144 tasks, chunks and ends of workers. When
   /// the pool has been joined or terminated, `path` is a trace that Perfetto and chrome://tracing
-  /// show. Throws: std::ios_base::failure when the file can not be written; std::invalid_argument
-  /// the second time, and once closed; BrokenProcessPool. Python: none
+  /// show. Takes 10 MiB at once. Throws: std::ios_base::failure when the file can not be opened,
+  /// when it can not be written later a warning is logged; std::invalid_argument the second time,
+  /// and once closed; BrokenProcessPool. Python: none
   void trace(std::string const& path) { crew("Pool.trace").trace("Pool.trace", path); }
 
   StartMethod start_method() const noexcept { return start_method_; }
@@ -381,8 +389,8 @@ class Pool {
 
   [[gnu::noinline]] static std::shared_ptr<work::Crew> make_crew(PoolOptions const& options,
                                                                  StartMethod method) {
-    auto const workers = work::checked_workers("Pool", "processes",
-                                               options.processes.value_or(work::default_workers()));
+    auto const workers = work::checked_workers(
+        "Pool", "processes", options.processes.value_or(work::default_workers(options.cpus)));
     auto crew = work::crew_options("Pool", workers, options);
     crew.method = method;
     crew.sigint = options.sigint;

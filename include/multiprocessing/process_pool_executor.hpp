@@ -45,11 +45,11 @@ struct ExecutorOptions {
   std::optional<std::uint64_t> max_memory_per_task = std::nullopt;
   /// A task that has ended so many workers is not run again, whatever its retries are.
   std::optional<int> quarantine_after = std::nullopt;
-  /// When more workers than this die within the period, the pool is broken. Default: it goes on.
+  /// When more workers than this die within the period, the executor is broken.
   std::optional<int> restart_intensity = std::nullopt;
   std::chrono::nanoseconds restart_period = std::chrono::seconds(5);
-  std::vector<int> cpus = {};              ///< the processors that workers run on; none: all
-  std::optional<int> nice = std::nullopt;  ///< of the workers, see setpriority(2)
+  std::vector<int> cpus = {};
+  std::optional<int> nice = std::nullopt;
 };
 
 /// Python: the optional arguments of concurrent.futures.Executor.map.
@@ -57,7 +57,8 @@ struct ExecutorMapOptions {
   std::int64_t chunksize = 1;  ///< items a worker takes at a time
   /// How many chunks are on their way whose results have not been read; by default 4 a worker.
   std::optional<std::int64_t> buffersize = std::nullopt;
-  /// Of the whole: when it has passed since map() was called, reading throws TimeoutError.
+  /// Of the whole: when it has passed since map() was called, reading throws TimeoutError. Nothing
+  /// is killed; differs from that of Pool::imap().
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
 };
 
@@ -66,7 +67,7 @@ struct SubmitOptions {
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   std::chrono::nanoseconds grace{0};
   int retries = 0;
-  RetryOn retry_on = RetryOn::crash;
+  std::optional<RetryOn> retry_on = std::nullopt;
   std::chrono::nanoseconds backoff{0};
 };
 
@@ -185,7 +186,7 @@ class ProcessPoolExecutor {
   // Not inlined: GCC 12 takes members of the options for uninitialized then.
   [[gnu::noinline]] static work::Crew::Options crew_options(ExecutorOptions const& options) {
     constexpr auto kCall = "ProcessPoolExecutor";
-    auto const workers = options.max_workers.value_or(work::default_workers());
+    auto const workers = options.max_workers.value_or(work::default_workers(options.cpus));
     return work::crew_options(kCall, work::checked_workers(kCall, "max_workers", workers), options);
   }
 

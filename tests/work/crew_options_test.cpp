@@ -40,7 +40,7 @@ int some_processor() {
 
 }  // namespace
 
-TEST_CASE("options that make no sense are refused by name and value", "[pool]") {
+TEST_CASE("options that make no sense are refused by name and value", "[crew_options]") {
   CHECK(refused({.processes = 0}) == "Pool: processes must be 1 to 1024, not 0");
   CHECK(refused({.max_tasks_per_child = 0}) ==
         "Pool: max_tasks_per_child must be at least 1, not 0");
@@ -55,7 +55,7 @@ TEST_CASE("options that make no sense are refused by name and value", "[pool]") 
         }) == "ProcessPoolExecutor: max_workers must be 1 to 1024, not 1025");
 }
 
-TEST_CASE("workers run where they were told to, and as eagerly", "[pool]") {
+TEST_CASE("workers run where they were told to, and as eagerly", "[crew_options]") {
   int const here = nice_value();
   mp::Pool pool({.processes = 2, .cpus = {some_processor()}, .nice = here + 3});
   for (int i = 0; i < 4; ++i) {
@@ -70,7 +70,7 @@ TEST_CASE("workers run where they were told to, and as eagerly", "[pool]") {
   CHECK(others.apply(processors) == processors());
 }
 
-TEST_CASE("a pool whose workers can not run where they were told to is broken", "[pool]") {
+TEST_CASE("a pool whose workers can not run where they were told to is broken", "[crew_options]") {
   mp::Pool pool({.processes = 1, .cpus = {CPU_SETSIZE - 1}});
   auto const text = support::message_of<mp::BrokenProcessPool>([&] {
     for (;;) pool.apply(support::square, 1);
@@ -78,7 +78,7 @@ TEST_CASE("a pool whose workers can not run where they were told to is broken", 
   CHECK_THAT(text, ContainsSubstring("sched_setaffinity(1023): Invalid argument"));
 }
 
-TEST_CASE("a task that has ended as many workers as it may is not run again", "[pool]") {
+TEST_CASE("a task that has ended as many workers as it may is not run again", "[crew_options]") {
   mp::Pool pool({.processes = 1, .quarantine_after = 3});
   mp::Value<int> runs(0);
   auto const die = [](mp::Value<int> const& counted) {

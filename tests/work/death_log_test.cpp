@@ -122,6 +122,7 @@ TEST_CASE("what is read while others are added is whole, or not there", "[death_
     }
   });
   bool good = true;
+  long found = 0;
   for (std::uint32_t now = 0; now != kDeaths;) {
     now = latest.load();
     // Those that are written, or overwritten, just now.
@@ -129,12 +130,14 @@ TEST_CASE("what is read while others are added is whole, or not there", "[death_
       auto const number = now - back;
       auto const death = logged.log.find(logged.segment, number);
       if (!death) continue;
+      ++found;
       auto const pid = static_cast<std::int32_t>(number);
       good = good && death->pid == pid && death->end_status == pid % 30 + 1;
     }
   }
   nursery.join();
   CHECK(good);
+  CHECK(found > 0);
 }
 
 }  // namespace death_log_test

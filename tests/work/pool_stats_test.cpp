@@ -19,7 +19,7 @@ namespace pool_stats_test {
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
 
-TEST_CASE("a pool tells what its workers have done", "[pool]") {
+TEST_CASE("a pool tells what its workers have done", "[pool_stats]") {
   mp::Pool pool(2);
   for (int i = 0; i < 10; ++i) CHECK(pool.apply(support::square, i) == i * i);
   CHECK(pool.map({.chunksize = 1}, support::square, support::numbers(6)) == support::squares(6));
@@ -38,7 +38,7 @@ TEST_CASE("a pool tells what its workers have done", "[pool]") {
   }
 }
 
-TEST_CASE("a pool tells what runs, for how long, and what waits", "[pool]") {
+TEST_CASE("a pool tells what runs, for how long, and what waits", "[pool_stats]") {
   mp::Pool pool(1);
   mp::Event const begun;
   mp::Event const go_on;
@@ -57,7 +57,7 @@ TEST_CASE("a pool tells what runs, for how long, and what waits", "[pool]") {
   CHECK(pool.stats().tasks_waiting == 0);
 }
 
-TEST_CASE("a pool counts how often it has replaced a worker", "[pool]") {
+TEST_CASE("a pool counts how often it has replaced a worker", "[pool_stats]") {
   mp::ProcessPoolExecutor executor(1);
   for (std::uint64_t deaths = 1; deaths <= 3; ++deaths) {
     CHECK_THROWS_AS(executor.submit(support::kill_self, 1).result(), mp::WorkerDied);
@@ -66,7 +66,7 @@ TEST_CASE("a pool counts how often it has replaced a worker", "[pool]") {
   }
 }
 
-TEST_CASE("only the owner asks what a pool is doing", "[pool][fork]") {
+TEST_CASE("only the owner asks what a pool is doing", "[pool_stats]") {
   mp::Pool pool(1);
   mp::Process child({.start_method = mp::StartMethod::fork}, [&] {
     try {
@@ -80,9 +80,14 @@ TEST_CASE("only the owner asks what a pool is doing", "[pool][fork]") {
   CHECK(child.exitcode() == 7);
 }
 
-TEST_CASE("memory of a process that is not there is none", "[pool]") {
-  CHECK(mp::work::resident_memory(::getpid()) > 0);
-  CHECK(mp::work::resident_memory(1 << 30) == 0);
+TEST_CASE("what workers have done is not forgotten when a pool is made smaller", "[pool_stats]") {
+  mp::Pool pool(4);
+  CHECK(pool.map({.chunksize = 1}, support::square, support::numbers(40)) == support::squares(40));
+  while (pool.stats().tasks_done() < 40) std::this_thread::yield();
+  pool.resize(1);
+  while (pool.worker_pids().size() > 1) std::this_thread::yield();
+  CHECK(pool.stats().tasks_done() == 40);
+  CHECK(pool.stats().restarts() == 0);
 }
 
 }  // namespace pool_stats_test

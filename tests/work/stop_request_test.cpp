@@ -32,9 +32,11 @@ int work_on(mp::Event const& begun) {
 
 }  // namespace
 
-TEST_CASE("nobody is to stop where no task runs", "[pool]") { CHECK(!mp::stop_requested()); }
+TEST_CASE("nobody is to stop where no task runs", "[stop_request]") {
+  CHECK(!mp::stop_requested());
+}
 
-TEST_CASE("a task is to stop when its name is asked, and its time comes", "[pool]") {
+TEST_CASE("a task is to stop when its name is asked, and its time comes", "[stop_request]") {
   mp::work::RunningTask running;
   std::atomic<std::uint64_t> asked{0};
   running.begin(5, asked);
@@ -53,13 +55,13 @@ TEST_CASE("a task is to stop when its name is asked, and its time comes", "[pool
   CHECK(!running.should_stop());
 }
 
-TEST_CASE("a task that stops in its grace has a result", "[pool]") {
+TEST_CASE("a task that stops in its grace has a result", "[stop_request]") {
   mp::Pool pool(1);
   mp::Event const begun;
   CHECK(pool.apply_async({.timeout = 10ms, .grace = 1h}, work, begun).get() == 7);
 }
 
-TEST_CASE("a task that goes on is killed after its grace", "[pool]") {
+TEST_CASE("a task that goes on is killed after its grace", "[stop_request]") {
   mp::ProcessPoolExecutor executor(1);
   mp::Event const begun;
   auto const begin = std::chrono::steady_clock::now();
@@ -68,7 +70,7 @@ TEST_CASE("a task that goes on is killed after its grace", "[pool]") {
   CHECK(std::chrono::steady_clock::now() - begin >= 40ms);
 }
 
-TEST_CASE("what runs is asked to stop, and what does not is given up", "[pool]") {
+TEST_CASE("what runs is asked to stop, and what does not is given up", "[stop_request]") {
   mp::Pool pool(1);
   mp::Event const begun;
   auto const runs = pool.apply_async(work, begun);
@@ -82,7 +84,7 @@ TEST_CASE("what runs is asked to stop, and what does not is given up", "[pool]")
   CHECK(pool.apply([] { return mp::stop_requested(); }) == false);
 }
 
-TEST_CASE("a future is asked to stop, also from a thread of its task", "[pool]") {
+TEST_CASE("a future is asked to stop, also from a thread of its task", "[stop_request]") {
   mp::ProcessPoolExecutor executor(1);
   mp::Event const begun;
   auto const future = executor.submit(

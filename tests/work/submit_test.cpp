@@ -168,7 +168,7 @@ TEST_CASE("retries and timeouts that make no sense are refused", "[submit]") {
     int retries = 0;
     std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
     std::chrono::nanoseconds grace{0};
-    multiprocessing::RetryOn retry_on = multiprocessing::RetryOn::crash;
+    std::optional<multiprocessing::RetryOn> retry_on = std::nullopt;
     std::chrono::nanoseconds backoff{0};
   };
   auto const read = [](Said const& said) { return submit_options("Pool.apply", said); };
@@ -183,7 +183,11 @@ TEST_CASE("retries and timeouts that make no sense are refused", "[submit]") {
   CHECK_THAT(refused(0, -5s), ContainsSubstring("not -5000"));
   CHECK(refuses({.grace = 1s}) == "Pool.apply: a grace needs a timeout");
   CHECK_THAT(refuses({.timeout = 1s, .grace = -1s}), ContainsSubstring("grace"));
-  CHECK_THAT(refuses({.backoff = -1s}), ContainsSubstring("backoff, in milliseconds, must be at"));
+  CHECK_THAT(refuses({.retries = 1, .backoff = -1s}),
+             ContainsSubstring("backoff, in milliseconds, must be at"));
+  CHECK(refuses({.backoff = 1s}) == "Pool.apply: a backoff needs retries");
+  CHECK(refuses({.retry_on = multiprocessing::RetryOn::crash}) ==
+        "Pool.apply: retry_on needs retries");
   CHECK(read({.retries = 3}).retries == 3);
   CHECK(refused(1'000'000, {}) == "Pool.apply: retries must be at most 10000, not 1000000");
   CHECK(read({}).timeout_ms == 0);

@@ -31,7 +31,7 @@ class Log {
 
 }  // namespace
 
-TEST_CASE("an event is there when it is published", "[pool]") {
+TEST_CASE("an event is there when it is published", "[trace_log]") {
   Log const log(2);
   CHECK(log->size() == 0);
   auto* const event = log->take(3, 77);
@@ -41,11 +41,11 @@ TEST_CASE("an event is there when it is published", "[pool]") {
   CHECK(log->events()[0].kind == TraceEvent::Kind::Task);
   CHECK(log->events()[0].worker == 3);
   CHECK(log->events()[0].pid == 77);
-  CHECK(log->events()[0].begin <= trace_time());
+  CHECK(log->events()[0].begin <= multiprocessing::os::monotonic_time());
   CHECK(log->events()[0].end == 0);
 }
 
-TEST_CASE("what has no room is counted", "[pool]") {
+TEST_CASE("what has no room is counted", "[trace_log]") {
   Log const log(2);
   for (int i = 0; i < 5; ++i) CHECK((log->take(0, 1) != nullptr) == (i < 2));
   CHECK(log->size() == 2);

@@ -105,7 +105,8 @@ TEST_CASE("a coroutine goes on with what the task returned", "[when_ready]") {
   CHECK(os::is_readable(told.reader));
 }
 
-TEST_CASE("neither is for another process than the owner's", "[when_ready]") {
+TEST_CASE("a descriptor and a coroutine are refused to another process than the owner's",
+          "[when_ready]") {
   Scene scene;
   support::RawChild child([&] {
     int refused = 0;

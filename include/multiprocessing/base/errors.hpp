@@ -37,7 +37,8 @@ class ProcessDied : public Error {
   int exitcode_;
 };
 
-/// A pool's worker died while it ran a task. The pool has replaced it and goes on. The text tells
+/// A pool's worker died while it ran a task. The pool replaces it and goes on, unless its options
+/// say otherwise. The text tells
 /// all that is known. What the members below tell is lost where the exception goes on into another
 /// process; the text is not.
 class WorkerDied : public ProcessDied {

@@ -6,13 +6,14 @@
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
+#include <unistd.h>
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <filesystem>
 #include <string>
-#include <system_error>
+#include <climits>
 
 #include <multiprocessing/base/type_name.hpp>
 
@@ -70,24 +71,30 @@ struct Names {
 };
 
 inline std::string module_name(link_map const& map) {
-  std::error_code ignored;
-  auto const is_program = map.l_name == nullptr || *map.l_name == '\0';
-  auto const path = is_program ? std::filesystem::read_symlink("/proc/self/exe", ignored)
-                               : std::filesystem::path(map.l_name);
-  return path.filename().string();
+  std::string path;
+  if (map.l_name != nullptr && *map.l_name != '\0') {
+    path = map.l_name;
+  } else {  // the program
+    path.resize(PATH_MAX);
+    auto const length = ::readlink("/proc/self/exe", path.data(), path.size());
+    path.resize(length > 0 ? static_cast<std::size_t>(length) : 0);
+  }
+  return path.substr(path.rfind('/') + 1);
 }
 
 }  // namespace code_name_detail
+
+/// "0x7f12"
+inline std::string hexadecimal(std::uintptr_t value) {
+  std::array<char, 2 + 2 * sizeof value + 1> text;
+  std::snprintf(text.data(), text.size(), "0x%jx", static_cast<std::uintmax_t>(value));
+  return text.data();
+}
 
 /// "app::parse(char const*) (libapp.so+0x12ab)": the offset is what addr2line wants. Without the
 /// name where the function is not exported (-rdynamic exports those of a program), and "0x7f.." for
 /// what lies in no module. REQUIRES: no module is loaded or removed meanwhile. Throws: bad_alloc.
 inline std::string code_name(std::uintptr_t address) {
-  char number[2 + 2 * sizeof address + 1];
-  auto const hexadecimal = [&](std::uintptr_t value) {
-    std::snprintf(number, sizeof number, "0x%jx", static_cast<std::uintmax_t>(value));
-    return number;
-  };
 #if defined(DLFO_STRUCT_HAS_EH_DBASE)
   dl_find_object found{};
   if (::_dl_find_object(reinterpret_cast<void*>(address), &found) == 0) {
@@ -99,6 +106,15 @@ inline std::string code_name(std::uintptr_t address) {
   }
 #endif
   return hexadecimal(address);
+}
+
+/// The name alone, for who may wait for the dynamic linker's lock: not where another process was
+/// forked from. "0x7f.." where none is exported.
+inline std::string linked_name(std::uintptr_t address) {
+  Dl_info found{};
+  bool const is_known = ::dladdr(reinterpret_cast<void*>(address), &found) != 0;
+  return is_known && found.dli_sname != nullptr ? base::readable_name(found.dli_sname)
+                                                : hexadecimal(address);
 }
 
 }  // namespace multiprocessing::os

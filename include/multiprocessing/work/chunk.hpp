@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstddef>
 #include <cstdint>
 
 #include <multiprocessing/shm/segment.hpp>
@@ -18,6 +19,7 @@ static_assert(std::atomic<std::uint64_t>::is_always_lock_free,
 /// The value of a chunk's word.
 struct ChunkWord {
   /// Condemned: claimed by a worker that is about to be killed, and to be run once more after that.
+  /// It is not settled(), so it comes before Claimed.
   enum class Phase : std::uint8_t { Free, Condemned, Claimed, Done, Failed, Lost, Dropped, Late };
 
   std::uint32_t generation;
@@ -25,6 +27,9 @@ struct ChunkWord {
   Phase phase;
 
   bool settled() const noexcept { return phase > Phase::Claimed; }
+  /// Whether somebody has claimed it, and nobody settled.
+  bool is_held() const noexcept { return phase == Phase::Claimed || phase == Phase::Condemned; }
+  bool is_held_by(std::size_t number) const noexcept { return is_held() && worker == number; }
 
   std::uint64_t pack() const noexcept {
     return std::uint64_t{generation} << 32 | std::uint64_t{worker} << 8 |

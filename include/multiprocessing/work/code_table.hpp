@@ -60,7 +60,9 @@ class CodeWriter {
     if (known != numbers_.end()) return known->second;
     Numbered const numbered{add(wire::place_of(function)), is_in_program(address)};
     numbers_.emplace(address, numbered);
-    known_.push_back({name, address});
+    // What may be removed must be asked now.
+    known_.push_back(numbered.is_permanent ? Known{name, address, {}}
+                                           : Known{nullptr, 0, text_for(name, address)});
     return numbered;
   }
   template <class Function>
@@ -72,7 +74,7 @@ class CodeWriter {
   std::string name_of(CodeNumber number) const {
     if (number >= known_.size()) return {};
     auto const& known = known_[number];
-    return known.name != nullptr ? known.name() : os::code_name(known.address);
+    return known.address == 0 ? known.text : text_for(known.name, known.address);
   }
 
  private:
@@ -85,6 +87,10 @@ class CodeWriter {
     if (removed == removed_) return;
     std::erase_if(numbers_, [](auto const& known) { return !known.second.is_permanent; });
     removed_ = removed;
+  }
+
+  static std::string text_for(Name* name, std::uintptr_t address) {
+    return name != nullptr ? name() : os::linked_name(address);
   }
 
   static bool is_in_program(std::uintptr_t address) {
@@ -108,7 +114,8 @@ class CodeWriter {
   std::unordered_map<std::uintptr_t, Numbered> numbers_;
   struct Known {
     Name* name;
-    std::uintptr_t address;
+    std::uintptr_t address;  // 0: see the text
+    std::string text;
   };
   std::vector<Known> known_;        // by number
   unsigned long long removed_ = 0;  // modules, when these were noted

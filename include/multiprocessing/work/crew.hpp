@@ -227,19 +227,16 @@ class Crew {
     if (!is_owner()) return false;
     auto& task = entry(id);
     auto const word = task.read();
-    if (word.generation != id.generation) return false;
-    if (word.phase != ChunkWord::Phase::Claimed && word.phase != ChunkWord::Phase::Condemned) {
-      return false;
-    }
+    if (word.generation != id.generation || !word.is_held()) return false;
     if (!board_->tasks.settle(task, word, ChunkWord::Phase::Dropped)) return false;
-    board_->pages[word.worker].doomed = id.pack();  // its worker claims nothing after that
+    board_->pages[word.worker].doomed = id.pack();  // it claims nothing after that, and ends
     nursery_.wake();
     return true;
   }
   /// Asks the task to stop, if a worker runs it.
   void request_stop(TaskId id) noexcept {
     auto const word = entry(id).read();
-    if (word.phase == ChunkWord::Phase::Claimed) board_->pages[word.worker].stop = id.pack();
+    if (word.is_held()) board_->pages[word.worker].stop = id.pack();
   }
   TaskEntry& entry(TaskId id) const noexcept { return board_->tasks.entry(segment_, id.index); }
 
@@ -265,6 +262,9 @@ class Crew {
   bool is_over() const noexcept { return board_->nursery_life.holder_is_dead(); }
 
   Callbacks& callbacks() noexcept { return callbacks_; }
+
+  /// Guards the descriptors of all its tasks: they are asked for once, and soon made.
+  std::mutex& descriptor_mutex() noexcept { return descriptor_mutex_; }
 
   /// Throws: std::logic_error in another process, std::invalid_argument once closed,
   /// BrokenProcessPool.
@@ -300,8 +300,16 @@ class Crew {
   /// Gives up what no worker has claimed.
   void cancel_free(char const* call) {
     require_owner(call);
-    std::lock_guard const guard(mutex_);
-    board_->tasks.drop_free(segment_);
+    {
+      std::lock_guard const guard(mutex_);
+      board_->tasks.drop_free(segment_);
+    }
+    tell_of_cancelled();
+  }
+  /// Somebody may wait for the end of a closed pool, and that for the time of a task that is not to
+  /// be run again now.
+  void tell_of_cancelled() noexcept {
+    if (board_->phase.load() != Board::Phase::Open) nursery_.wake();
   }
 
   /// From now on what happens is noted down, and written to the file when the pool has ended.
@@ -317,7 +325,7 @@ class Crew {
     auto const room = payload_.allocate(TraceLog::bytes_for(kTraceEvents));  // stays
     trace_.log = new (segment_.data(room.offset)) TraceLog{.capacity = kTraceEvents};
     for (std::size_t i = 0; i < kTraceEvents; ++i) new (trace_.log->events() + i) TraceEvent;
-    trace_.begin = trace_time();
+    trace_.begin = os::monotonic_time();
     trace_.file = std::move(file);
     board_->trace.store(room.offset, std::memory_order_release);  // pairs with begin_event()
   }
@@ -484,6 +492,7 @@ class Crew {
   launch::NurseryHandle nursery_;
 
   std::atomic<std::uint32_t> last_generation_{0};
+  std::mutex descriptor_mutex_;
   std::mutex mutex_;
   // Changes when a slot becomes free, and when nobody gets one any more.
   sync::WaitWord slot_news_;

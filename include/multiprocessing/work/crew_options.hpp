@@ -7,6 +7,7 @@
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/os/processors.hpp>
@@ -23,6 +24,12 @@ namespace multiprocessing::work {
 inline int default_workers() noexcept {
   auto const share = processors_share().load();
   return share != 0 ? share : os::usable_processors();
+}
+
+/// The same, of a pool whose workers run on `cpus`, if that names any.
+inline int default_workers(std::vector<int> const& cpus) noexcept {
+  auto const most = default_workers();
+  return cpus.empty() ? most : std::min(most, static_cast<int>(cpus.size()));
 }
 
 /// `what`: the option that says how many workers. Throws: std::invalid_argument.
@@ -53,7 +60,7 @@ Crew::Options crew_options(char const* call, int workers, Options const& said) {
   crew.restart_limit.period_ms =
       milliseconds_of(call, "restart_period, in milliseconds,", said.restart_period, 1);
   crew.setup = WorkerSetup::of(said.cpus, said.nice);
-  crew.setup.share = share_among(default_workers(), workers);
+  crew.setup.processors = default_workers(said.cpus);
   return crew;
 }
 

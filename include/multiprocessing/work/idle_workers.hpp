@@ -69,6 +69,8 @@ class IdleWorkers {
     all_may_spin_ = workers < static_cast<std::size_t>(os::usable_processors());
   }
 
+  std::size_t size() const noexcept { return size_.load(); }
+
   /// To be called when something has been put up. No system call while somebody looks for work, or
   /// nobody sleeps.
   void wake_one(Searcher const& searcher) noexcept {

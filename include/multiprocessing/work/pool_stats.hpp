@@ -2,15 +2,13 @@
 // What a pool is doing, for who looks at it.
 #pragma once
 
-#include <unistd.h>
-
 #include <chrono>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
-#include <multiprocessing/os/text_file.hpp>
+#include <multiprocessing/os/clock.hpp>
+#include <multiprocessing/os/resident_memory.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/crew.hpp>
 
@@ -20,18 +18,18 @@ namespace multiprocessing {
 struct WorkerStats {
   int number = 0;         ///< from 0 on; a worker's successor has the same
   int pid = 0;            ///< 0: it has ended, and has no successor yet
-  bool is_ready = false;  ///< its initializer has returned
+  bool is_ready = false;  ///< it runs, and its initializer has returned
   /// For how long it has run its task, or chunk, in steps of some milliseconds; none: it waits.
   std::optional<std::chrono::nanoseconds> running_for = std::nullopt;
-  std::uint64_t tasks_done = 0;  ///< and chunks, by it and those before it
+  std::uint64_t tasks_done = 0;  ///< runs of tasks, and chunks, by it and those before it
   std::uint64_t restarts = 0;    ///< how many were before it
   std::uint64_t memory = 0;      ///< bytes that it has in memory, shared ones included
 };
 
 /// Python: none
 struct PoolStats {
-  std::vector<WorkerStats> workers;
-  std::uint64_t tasks_waiting = 0;  ///< that no worker has begun; some may have been given up
+  std::vector<WorkerStats> workers;  ///< also those that resize() has sent away
+  std::uint64_t tasks_waiting = 0;   ///< that no worker has begun; some may have been given up
 
   std::uint64_t tasks_done() const noexcept { return sum(&WorkerStats::tasks_done); }
   std::uint64_t restarts() const noexcept { return sum(&WorkerStats::restarts); }
@@ -46,13 +44,6 @@ struct PoolStats {
 
 namespace work {
 
-/// Bytes that the process has in memory; 0 when there is none.
-inline std::uint64_t resident_memory(int pid) {
-  auto const text = os::read_text_file("/proc/" + std::to_string(pid) + "/statm");
-  auto const pages = os::number_after(text, " ").value_or(0);
-  return pages * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
-}
-
 /// Blocks: no; reads a file of the system's for each worker. Throws: std::logic_error in another
 /// process than the owner's.
 inline PoolStats stats_of(char const* call, Crew const& crew) {
@@ -60,18 +51,20 @@ inline PoolStats stats_of(char const* call, Crew const& crew) {
   auto const& board = crew.board();
   PoolStats stats;
   stats.tasks_waiting = board.tasks.waiting();
-  for (int number = 0; number < crew.workers(); ++number) {
+  auto const workers = static_cast<int>(board.idle.size());
+  for (int number = 0; number < workers; ++number) {
     auto const& page = board.pages[number];
     auto const& account = page.account;
     WorkerStats worker{.number = number, .pid = board.worker_pids[number].load()};
-    worker.is_ready = page.is_ready.load();
+    worker.is_ready = worker.pid != 0 && page.is_ready.load();
     worker.tasks_done = account.done.load();
-    worker.restarts = account.restarts.load();
+    auto const lives = account.lives.load();
+    worker.restarts = lives == 0 ? 0 : lives - 1;
     auto const begun = account.begun.load();
     if (worker.pid != 0 && begun != 0) {
-      worker.running_for = std::chrono::nanoseconds(coarse_time() - begun);
+      worker.running_for = std::chrono::nanoseconds(os::coarse_monotonic_time() - begun);
     }
-    if (worker.pid != 0) worker.memory = resident_memory(worker.pid);
+    if (worker.pid != 0) worker.memory = os::resident_memory(worker.pid);
     stats.workers.push_back(worker);
   }
   return stats;

@@ -34,12 +34,17 @@ class RunningTask {
   void calls(std::uint32_t function) noexcept { function_ = function; }
   std::uint32_t function() const noexcept { return function_; }
 
-  bool should_stop() const noexcept {
+  bool should_stop() const noexcept { return is_asked() || is_late(); }
+  /// ... by somebody.
+  bool is_asked() const noexcept {
     auto const name = name_.load();
-    if (name == 0) return false;
-    if (asked_.load()->load() == name) return true;
+    return name != 0 && asked_.load()->load() == name;
+  }
+  /// ... by its time.
+  bool is_late() const noexcept {
     auto const stop = stop_.load();
-    return stop != kNever && base::Deadline::Clock::now().time_since_epoch().count() >= stop;
+    return name_.load() != 0 && stop != kNever &&
+           base::Deadline::Clock::now().time_since_epoch().count() >= stop;
   }
 
  private:
@@ -54,9 +59,9 @@ class RunningTask {
 }  // namespace work
 
 /// In a task: whether it should come to an end, because its timeout has passed and its grace runs,
-/// or because request_stop() was called. False anywhere else, and in what map() runs.
-/// Blocks: no; costs a look at the clock where there is a timeout. Threads: any of the worker.
-/// Python: none
+/// or because request_stop() was called. False anywhere else, and in what map() runs; in a process
+/// that a task forks it tells of that task. Blocks: no; costs a look at the clock where there is a
+/// timeout. Threads: any of the worker. Python: none
 inline bool stop_requested() noexcept { return work::RunningTask::instance().should_stop(); }
 
 }  // namespace multiprocessing

@@ -192,7 +192,11 @@ SubmitOptions submit_options(char const* call, Options const& said) {
                                 std::to_string(said.retries));
   }
   options.retries = static_cast<std::uint16_t>(said.retries);
-  options.retry_on = said.retry_on;
+  if (said.retries == 0 && (said.retry_on || said.backoff != said.backoff.zero())) {
+    throw std::invalid_argument(std::string(call) + ": " +
+                                (said.retry_on ? "retry_on" : "a backoff") + " needs retries");
+  }
+  options.retry_on = said.retry_on.value_or(RetryOn::crash);
   options.backoff_ms = milliseconds_of(call, "backoff, in milliseconds,", said.backoff, 0);
   options.grace_ms = milliseconds_of(call, "grace, in milliseconds,", said.grace, 0);
   if (!said.timeout) {

@@ -22,9 +22,9 @@
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/restart_limit.hpp>
-#include <multiprocessing/work/retries.hpp>
 #include <multiprocessing/work/task_board.hpp>
 #include <multiprocessing/work/task_context.hpp>
+#include <multiprocessing/work/task_warden.hpp>
 #include <multiprocessing/work/worker.hpp>
 
 namespace multiprocessing::work {
@@ -39,7 +39,8 @@ class Supervisor {
         board_(board),
         modules_(modules),
         initializer_(std::move(initializer)),
-        deaths_(board.restart_limit) {}
+        deaths_(board.restart_limit),
+        tasks_(nursery, segment, board) {}
 
   /// Blocks: until the pool has ended or its owner is gone. Returns the nursery's exit code.
   int run(os::Fd const& ready) {
@@ -53,13 +54,12 @@ class Supervisor {
     }
     os::signal_eventfd(ready);
     for (;;) {
-      auto const news =
-          nursery_.wait(earlier(earlier(next_try_, next_deadline()), retries_.next()));
+      auto const news = nursery_.wait(earlier(next_try_, tasks_.next()));
       if (news.owner_ended) return end_all();
-      take_back_tasks();
+      tasks_.take_back();
       for (auto const& ended : news.ended) bury(ended);
-      end_late_tasks();
-      run_due_retries();
+      tasks_.kill_doomed();
+      tasks_.run_due();
       if (board_.failure.is_told()) {
         board_.start_error = Board::kToldInFailure;
         return end_all();
@@ -67,7 +67,7 @@ class Supervisor {
       auto const phase = board_.phase.load();
       if (phase == Board::Phase::Terminating) return terminate();
       bool const needed = phase == Board::Phase::Open || board_.has_work(segment_);
-      if (!needed && nursery_.running() == 0 && retries_.empty()) return 0;
+      if (!needed && nursery_.running() == 0 && tasks_.has_nothing_postponed()) return 0;
       if (!needed) next_try_ = base::Deadline::never();
       if (needed && next_try_is_due() && !replace_missing_workers()) return 1;
     }
@@ -96,6 +96,7 @@ class Supervisor {
     board_.pages[number].deadline = 0;
     board_.pages[number].doomed = 0;
     board_.pages[number].handed_back = 0;
+    board_.pages[number].account.start();
     board_.deaths.expect(segment_, number);
     auto const body = [this, number] {
       board_.deaths.watch(segment_, number);
@@ -113,7 +114,7 @@ class Supervisor {
   /// In a worker. False: it has failed, and that has been told.
   bool initialize() {
     try {
-      board_.setup.apply();
+      board_.setup.apply(static_cast<int>(wanted()));
     } catch (std::system_error const& error) {
       board_.failure.tell(std::string("a worker could not be set up: ") + error.what());
       return false;
@@ -164,17 +165,18 @@ class Supervisor {
   void bury(launch::Nursery::Ended const& dead) {
     auto const number = static_cast<WorkerNumber>(dead.number);
     board_.worker_pids[dead.number] = 0;
-    board_.pages[dead.number].account.restart();
+    board_.pages[dead.number].account.end_of_worker();
     trace(dead.number, dead.pid, TraceEvent::Kind::End, &dead.status);
     count_death_in_initializer(dead);
     // Who has nothing to do any more leaves with 0: no death, unless a task has done that.
-    std::uint32_t known_as = 0;
-    auto const death = [&] { return known_as != 0 ? known_as : known_as = log_death(dead); };
-    if (dead.status.exitcode() != 0) {
-      death();
-      count_death();
-    }
-    bury_task(dead, death);
+    std::optional<std::uint32_t> logged_as;
+    auto const death = [&] {
+      if (!logged_as) logged_as = log_death(dead);
+      return *logged_as;
+    };
+    if (dead.status.exitcode() != 0) death();
+    bool const was_ordered = tasks_.is_doomed(dead.number);
+    tasks_.bury(dead, death);
     settle_all([&](JobView const& job, std::uint32_t chunk, ChunkWord word) {
       if (word.phase != ChunkWord::Phase::Claimed || word.worker != number) return word.phase;
       // The dead worker's claim keeps the job; without one, its record may be gone by now.
@@ -185,6 +187,7 @@ class Supervisor {
       result.death = death();
       return ChunkWord::Phase::Lost;
     });
+    if (logged_as && !was_ordered) count_death();
     board_.idle.bury(board_.tasks.searcher, number);
   }
 
@@ -193,134 +196,6 @@ class Supervisor {
     return board_.deaths.add(
         segment_, dead.number,
         {dead.pid, end_code(status), end_status(status), status.usage().peak_memory});
-  }
-
-  base::Deadline next_deadline() const {
-    auto const next = board_.next_deadline.load();
-    if (next == INT64_MAX) return base::Deadline::never();
-    using Clock = base::Deadline::Clock;
-    return base::Deadline::at(Clock::time_point(Clock::duration(next)));
-  }
-
-  /// Kills who runs a task that is late, or that the owner has given up.
-  void end_late_tasks() {
-    if (board_.next_deadline.load() != INT64_MAX) settle_late_tasks();
-    for (std::size_t number = 0; number < nursery_.size(); ++number) {
-      auto& page = board_.pages[number];
-      auto const doomed = page.doomed.load();
-      if (doomed == 0 || doomed != page.task.load()) continue;
-      nursery_.send(number, SIGKILL);
-    }
-  }
-  void settle_late_tasks() {
-    board_.next_deadline = INT64_MAX;  // first: who begins a task from here on wakes us
-    auto const now = base::Deadline::Clock::now().time_since_epoch().count();
-    for (std::size_t number = 0; number < nursery_.size(); ++number) {
-      auto& page = board_.pages[number];
-      auto const id = TaskId::unpack(page.task.load());
-      auto const deadline = page.deadline.load();
-      if (deadline == 0 || !nursery_.is_running(number)) continue;
-      if (deadline > now) {
-        auto next = board_.next_deadline.load();
-        while (deadline < next && !board_.next_deadline.compare_exchange_weak(next, deadline)) {
-        }
-        continue;
-      }
-      // Read before its deadline, its task has that or none; and only as Claimed it is settled.
-      auto& task = board_.tasks.entry(segment_, id.index);
-      ChunkWord const claimed{id.generation, static_cast<WorkerNumber>(number),
-                              ChunkWord::Phase::Claimed};
-      if (task.word.load() != claimed.pack()) continue;
-      if (task.may_be_retried_after(RetryOn::timeout)) {
-        auto expected = claimed.pack();
-        auto const condemned = with_phase(claimed, ChunkWord::Phase::Condemned).pack();
-        if (!task.word.compare_exchange_strong(expected, condemned)) continue;
-      } else {
-        task.late_pid = nursery_.pid(number);
-        if (!board_.tasks.settle(task, claimed, ChunkWord::Phase::Late)) continue;
-      }
-      page.doomed = id.pack();
-    }
-  }
-
-  /// The dead worker's page names what it had claimed, or was about to.
-  template <class NumberOfDeath>
-  void bury_task(launch::Nursery::Ended const& dead, NumberOfDeath const& number_of_death) {
-    auto const id = TaskId::unpack(board_.pages[dead.number].task.load());
-    if (id.generation == 0) return;
-    auto& task = board_.tasks.entry(segment_, id.index);
-    auto const word = task.read();
-    if (word.generation != id.generation) return;
-    if (!is_held(word, dead.number)) {
-      board_.tasks.tell(task);  // it may have been killed before it did that
-      return;
-    }
-    give_up_block(board_.tasks, task.result_id);
-    if (word.phase == ChunkWord::Phase::Condemned) return retry(id, word);
-    if (task.may_be_retried_after(RetryOn::crash) && task.deaths + 1U < board_.quarantine_after) {
-      ++task.deaths;
-      return retry(id, word);
-    }
-    TaskDeath const death{dead.pid, end_code(dead.status), end_status(dead.status),
-                          number_of_death()};
-    std::memcpy(task.room, &death, sizeof death);
-    board_.tasks.settle(task, word, ChunkWord::Phase::Lost);
-  }
-
-  /// Whether the word is that of a task which worker `number` has claimed, and nobody has settled.
-  static bool is_held(ChunkWord word, std::size_t number) noexcept {
-    return word.worker == number &&
-           (word.phase == ChunkWord::Phase::Claimed || word.phase == ChunkWord::Phase::Condemned);
-  }
-  static ChunkWord with_phase(ChunkWord word, ChunkWord::Phase phase) noexcept {
-    word.phase = phase;
-    return word;
-  }
-
-  /// What workers could not do, but may be tried again.
-  void take_back_tasks() {
-    for (std::size_t number = 0; number < nursery_.size(); ++number) {
-      auto& page = board_.pages[number];
-      auto const id = TaskId::unpack(page.handed_back.load());
-      if (id.generation == 0) continue;
-      auto const word = board_.tasks.entry(segment_, id.index).read();
-      if (word.generation == id.generation && is_held(word, number)) retry(id, word);
-      page.handed_back = 0;
-      page.taken_back.notify_all();
-    }
-  }
-
-  /// REQUIRES: no worker runs the task, whose word is `word` unless the owner gives it up just now.
-  void retry(TaskId id, ChunkWord word) {
-    auto& task = board_.tasks.entry(segment_, id.index);
-    auto const failures = task.failures++;
-    auto const wait = backoff(std::chrono::milliseconds(task.backoff_ms), failures);
-    auto expected = word.pack();
-    auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
-    if (!task.word.compare_exchange_strong(expected, free)) return;
-    if (wait == wait.zero()) {
-      run_once_more(id);
-    } else {
-      retries_.add(id, base::Deadline::after(wait));
-    }
-  }
-  void run_due_retries() {
-    while (auto const id = retries_.take_due()) run_once_more(*id);
-  }
-
-  void run_once_more(TaskId id) {
-    auto& ring = board_.tasks.retried;
-    auto const tail = ring.tail.load();
-    auto const capacity = board_.tasks.capacity;
-    if (tail - ring.cursor.load() == capacity) board_.tasks.skip_settled(segment_, ring);
-    if (tail == retry_slots_ready_ && tail < capacity) {
-      constexpr std::uint64_t kAtATime = 4096 / sizeof(std::uint64_t);
-      auto const count = std::min<std::uint64_t>(kAtATime, capacity - tail);
-      segment_.commit({ring.slots + tail * sizeof(std::uint64_t), count * sizeof(std::uint64_t)});
-      retry_slots_ready_ = tail + count;
-    }
-    board_.tasks.publish(segment_, ring, id);
-    board_.idle.wake_one(board_.tasks.searcher);
   }
 
   void trace(std::size_t number, pid_t pid, TraceEvent::Kind kind,
@@ -332,13 +207,6 @@ class Supervisor {
       event->number = static_cast<std::uint32_t>(end_status(*status));
     }
     TraceLog::publish(*event, kind);
-  }
-
-  static std::int32_t end_code(ExitStatus const& status) noexcept {
-    return status.unknown() ? 0 : status.signaled() ? CLD_KILLED : CLD_EXITED;
-  }
-  static std::int32_t end_status(ExitStatus const& status) noexcept {
-    return status.signaled() ? status.signal() : status.exitcode();
   }
 
   int end_all() {
@@ -363,17 +231,7 @@ class Supervisor {
     settle_all([](JobView const&, std::uint32_t, ChunkWord word) {
       return word.settled() ? word.phase : ChunkWord::Phase::Dropped;
     });
-    auto& tasks = board_.tasks;
-    tasks.drop_free(segment_);
-    for (std::size_t number = 0; number < nursery_.size(); ++number) {
-      auto const id = TaskId::unpack(board_.pages[number].task.load());
-      if (id.generation == 0) continue;
-      auto& task = tasks.entry(segment_, id.index);
-      auto const word = task.read();
-      if (word.generation != id.generation) continue;
-      if (is_held(word, number)) tasks.settle(task, word, ChunkWord::Phase::Dropped);
-      tasks.tell(task);  // it may have been killed before it did that
-    }
+    tasks_.drop_all();
   }
 
   /// Sets every unsettled chunk of every job to what `decide` returns, then wakes all who wait.
@@ -421,8 +279,7 @@ class Supervisor {
   Initializer const initializer_;
   int deaths_in_initializer_ = 0;  // in a row
   DeathCount deaths_;
-  std::uint64_t retry_slots_ready_ = 0;
-  Retries retries_;
+  TaskWarden tasks_;
   base::Deadline next_try_ = base::Deadline::never();  // to replace workers; never: at once
   base::Deadline give_up_ = base::Deadline::never();
 };

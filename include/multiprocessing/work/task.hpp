@@ -67,6 +67,8 @@ class TaskGroup {
   std::size_t size() const noexcept { return tasks().size(); }
 
   Phase phase(std::size_t i) const noexcept { return entry(i).read().phase; }
+  /// Whether a worker has it.
+  bool is_held(std::size_t i) const noexcept { return entry(i).read().is_held(); }
 
   /// Whether nothing will happen to it any more.
   bool settled(std::size_t i) const noexcept {
@@ -107,6 +109,7 @@ class TaskGroup {
              task.read().phase == Phase::Dropped) &&
             all;
     }
+    crew_->tell_of_cancelled();
     return all;
   }
 

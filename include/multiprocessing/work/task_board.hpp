@@ -20,7 +20,8 @@
 //             place, and has the nursery kill the worker. A worker that finds its task settled, or
 //             Condemned to be run once more, ends by itself, so no other task is ever hit.
 //   Once more A task whose exception is worth another try stays Claimed until its worker has handed
-//             it back to the nursery, which alone knows when its turn is.
+//             it back to the nursery, which alone knows when its turn is. Until then it is Free, so
+//             who has read its name in a ring before may still claim it.
 #pragma once
 
 #include <algorithm>
@@ -82,8 +83,8 @@ struct TaskDeath {
 };
 
 /// A task. All but the atomic members are written by the owner before it is published, then by who
-/// has claimed it before that settles it. Of one with little input and a small result the first
-/// cache line is all that is ever touched.
+/// has claimed it before that settles it; by the nursery while nobody has it. Of one with little
+/// input and a small result the first cache line is all that is ever touched.
 struct alignas(base::kCacheLine) TaskEntry {
   static constexpr std::size_t kRoom = 44;
   static constexpr std::uint8_t kInBlock = UINT8_MAX;  ///< for a number of bytes
@@ -228,7 +229,7 @@ class TaskBoard {
     }
   }
 
-  /// Gives up all that nobody has claimed. REQUIRES: nothing is published meanwhile.
+  /// Gives up all that nobody has claimed. What is published meanwhile may stay.
   void drop_free(shm::Segment const& segment) noexcept {
     for (std::uint32_t index = 0; index < entries_ready.load(); ++index) {
       auto& task = entry(segment, index);

@@ -60,7 +60,7 @@ class TraceFile {
   /// What began and did not end ended with its worker, or now. `begin`: the time that is 0 there.
   /// REQUIRES: nobody adds to the log any more. Throws: as the constructor.
   void write(TraceLog const& log, std::int64_t begin, Names const& name_of) {
-    auto const now = trace_time();
+    auto const now = os::monotonic_time();
     note_ends(log);
     file_ << "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"dropped events\":" << log.dropped()
           << "},\"traceEvents\":[\n"

@@ -2,8 +2,6 @@
 // What a pool's processes note down of what happens, while somebody wants to know.
 #pragma once
 
-#include <time.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -11,18 +9,11 @@
 #include <new>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/os/clock.hpp>
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/code_table.hpp>
 
 namespace multiprocessing::work {
-
-/// By a clock that all processes share.
-inline std::int64_t trace_time() noexcept {
-  constexpr std::int64_t kBillion = 1'000'000'000;
-  timespec now{};
-  ::clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * kBillion + now.tv_nsec;
-}
 
 /// Something that a worker has done, or that has happened to it.
 struct TraceEvent {
@@ -66,7 +57,7 @@ struct TraceLog {
     auto& event = *new (events() + index) TraceEvent;
     event.worker = worker;
     event.pid = pid;
-    event.begin = trace_time();
+    event.begin = os::monotonic_time();
     return &event;
   }
   // Pairs with the acquire of who reads.

@@ -28,9 +28,8 @@ inline void when_ready(std::shared_ptr<TaskGroup> group, std::function<void()> c
 /// The group's descriptor: readable from when it is ready, and as long as the group lives.
 /// Threads: safe. Throws: std::system_error; std::logic_error in another process than the owner's.
 inline int descriptor_of(std::shared_ptr<TaskGroup> const& group) {
-  group->crew().require_owner(group->call());  // first: no child meets a mutex that it lacks
-  static constinit std::mutex mutex;           // of all groups: they are asked once, and soon done
-  std::lock_guard const lock(mutex);
+  group->crew().require_owner(group->call());  // first: a child may find the mutex locked for ever
+  std::lock_guard const lock(group->crew().descriptor_mutex());
   auto& descriptor = group->descriptor();
   if (!descriptor) {
     os::Fd made = os::create_eventfd();

@@ -107,7 +107,7 @@ class Worker {
   bool run_chunk() {
     auto const claim = board_->claim(*segment_, number_);
     if (!claim) return false;
-    count(
+    run_noted(
         [&](TraceEvent& event) {
           event.number = claim->chunk;
           return TraceEvent::Kind::Chunk;
@@ -119,7 +119,7 @@ class Worker {
     populate_new_entries();
     auto const id = board_->tasks.claim(*segment_, number_, board_->pages[number_].task);
     if (!id) return false;
-    count(
+    run_noted(
         [&](TraceEvent& event) {
           auto const& task = board_->tasks.entry(*segment_, id->index);
           event.number = id->index;
@@ -163,7 +163,7 @@ class Worker {
       throw;
     } catch (...) {
       context.end_if_forked();
-      if (task.may_be_retried_after(RetryOn::exception)) return hand_back(id, task);
+      if (is_worth_another_try(task)) return hand_back(id, task);
       phase = ChunkWord::Phase::Failed;
       task.result_bytes = 0;
       record_exception([&](wire::Bytes const& bytes) { context.keep(bytes, {}); });
@@ -179,7 +179,7 @@ class Worker {
  private:
   /// Runs it, and writes that down; `describe` says what it is, for a trace.
   template <class Describe, class Run>
-  void count(Describe const& describe, Run const& run) {
+  void run_noted(Describe const& describe, Run const& run) {
     pass_on_search();
     auto& account = board_->pages[number_].account;
     account.begin();
@@ -188,7 +188,7 @@ class Worker {
     run();
     if (event != nullptr) {
       event->function = RunningTask::instance().function();
-      event->end = trace_time();
+      event->end = os::monotonic_time();
     }
     account.end();
     ++done_;
@@ -233,6 +233,13 @@ class Worker {
   void end_time(TaskEntry const& task) noexcept {
     RunningTask::instance().end();
     if (task.timeout_ms != 0) board_->pages[number_].deadline = 0;
+  }
+
+  /// After an exception.
+  static bool is_worth_another_try(TaskEntry const& task) noexcept {
+    auto const& running = RunningTask::instance();
+    if (running.is_asked()) return false;
+    return task.may_be_retried_after(running.is_late() ? RetryOn::timeout : RetryOn::exception);
   }
 
   /// Blocks: until the nursery, which dies with this process, has the task, to be run once more.

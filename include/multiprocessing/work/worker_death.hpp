@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <optional>
@@ -11,10 +12,19 @@
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
+#include <multiprocessing/os/code_name.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/signals.hpp>
 
 namespace multiprocessing::work {
+
+/// How a process ended, as waitid(2) says it; 0: nobody knows.
+inline std::int32_t end_code(ExitStatus const& status) noexcept {
+  return status.unknown() ? 0 : status.signaled() ? CLD_KILLED : CLD_EXITED;
+}
+inline std::int32_t end_status(ExitStatus const& status) noexcept {
+  return status.signaled() ? status.signal() : status.exitcode();
+}
 
 struct WorkerDeath {
   std::int32_t pid = 0;
@@ -33,7 +43,7 @@ struct WorkerDeath {
   std::string how() const {
     auto text = "worker process " + std::to_string(pid) + " " + status().to_string();
     if (crashed_by != 0) text += " (" + os::signal_description(crashed_by) + ")";
-    if (details.fault_address) text += " at address " + hexadecimal(*details.fault_address);
+    if (details.fault_address) text += " at address " + os::hexadecimal(*details.fault_address);
     return text;
   }
 
@@ -51,13 +61,6 @@ struct WorkerDeath {
   std::string line() const {
     auto const& frames = details.backtrace;
     return how() + (frames.empty() ? "" : " in " + frames.front()) + memory();
-  }
-
- private:
-  static std::string hexadecimal(std::uintptr_t value) {
-    std::array<char, 2 + 2 * sizeof value + 1> text;
-    std::snprintf(text.data(), text.size(), "0x%jx", static_cast<std::uintmax_t>(value));
-    return text.data();
   }
 };
 

@@ -18,7 +18,7 @@ struct WorkerSetup {
   bool has_cpus = false;
   bool has_nice = false;
   std::int32_t nice = 0;
-  std::int32_t share = 1;  ///< of the processors
+  std::int32_t processors = 1;  ///< which all workers share
   cpu_set_t cpus{};
 
   /// Throws: std::system_error for a number that no processor has.
@@ -31,9 +31,9 @@ struct WorkerSetup {
     return setup;
   }
 
-  /// In the worker. Throws: std::system_error, which names the call and the value.
-  void apply() const {
-    processors_share() = share;
+  /// In one of `workers`. Throws: std::system_error, which names the call and the value.
+  void apply(int workers) const {
+    processors_share() = share_among(processors, workers);
     if (has_nice) os::set_nice(nice);
     if (has_cpus) os::run_on(cpus);
   }

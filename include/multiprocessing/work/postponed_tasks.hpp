@@ -6,8 +6,6 @@
 #include <chrono>
 #include <functional>
 #include <optional>
-#include <queue>
-#include <utility>
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
@@ -25,20 +23,30 @@ inline std::chrono::milliseconds backoff(std::chrono::milliseconds first, unsign
 }
 
 /// Threads: one.
-class Retries {
+class PostponedTasks {
  public:
   /// Throws: std::bad_alloc.
-  void add(TaskId id, base::Deadline due) { waiting_.push({due.time(), id}); }
+  void add(TaskId id, base::Deadline due) {
+    waiting_.push_back({due.time(), id});
+    std::push_heap(waiting_.begin(), waiting_.end(), std::greater());
+  }
 
   bool empty() const noexcept { return waiting_.empty(); }
   base::Deadline next() const {
-    return empty() ? base::Deadline::never() : base::Deadline::at(waiting_.top().due);
+    return empty() ? base::Deadline::never() : base::Deadline::at(waiting_.front().due);
   }
   std::optional<TaskId> take_due() {
     if (empty() || !next().passed()) return std::nullopt;
-    auto const id = waiting_.top().id;
-    waiting_.pop();
+    std::pop_heap(waiting_.begin(), waiting_.end(), std::greater());
+    auto const id = waiting_.back().id;
+    waiting_.pop_back();
     return id;
+  }
+  /// Keeps those of which `is_wanted(TaskId)`.
+  template <class IsWanted>
+  void forget_unless(IsWanted const& is_wanted) {
+    std::erase_if(waiting_, [&](Waiting const& one) { return !is_wanted(one.id); });
+    std::make_heap(waiting_.begin(), waiting_.end(), std::greater());
   }
 
  private:
@@ -48,7 +56,7 @@ class Retries {
 
     friend bool operator>(Waiting const& a, Waiting const& b) noexcept { return a.due > b.due; }
   };
-  std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> waiting_;
+  std::vector<Waiting> waiting_;  // a heap: what is due first is in front
 };
 
 }  // namespace multiprocessing::work
