@@ -94,6 +94,7 @@ class Future {
   template <class F>
   requires std::invocable<F&, Future const&>
   void add_done_callback(F f) const {
+    group_->crew().require_owner("Future.add_done_callback");
     group_->tell_all();
     if (!done()) {
       work::when_ready(group_, [f = std::move(f), self = *this]() mutable { f(self); });

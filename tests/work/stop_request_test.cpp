@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/work/stop_request.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <csignal>
+#include <cstdint>
 #include <thread>
+#include <vector>
 
 #include <multiprocessing/event.hpp>
 #include <multiprocessing/pool.hpp>
@@ -36,23 +40,56 @@ TEST_CASE("nobody is to stop where no task runs", "[stop_request]") {
   CHECK(!mp::stop_requested());
 }
 
-TEST_CASE("a task is to stop when its name is asked, and its time comes", "[stop_request]") {
+TEST_CASE("a task is to stop when it is asked, and when its time comes", "[stop_request]") {
   mp::work::RunningTask running;
-  std::atomic<std::uint64_t> asked{0};
-  running.begin(5, asked);
+  constexpr std::uint8_t kAsked = 4;
+  std::atomic<std::uint8_t> flags{3};
+  running.begin(flags, kAsked);
   CHECK(!running.should_stop());
-  asked = 4;
-  CHECK(!running.should_stop());
-  asked = 5;
+  flags |= kAsked;
+  CHECK(running.is_asked());
   CHECK(running.should_stop());
   running.end();
   CHECK(!running.should_stop());
-  running.begin(6, asked, mp::base::Deadline::after(1h));
+  flags = 0;
+  running.begin(flags, kAsked, mp::base::Deadline::after(1h));
   CHECK(!running.should_stop());
-  running.begin(6, asked, mp::base::Deadline::now());
+  running.begin(flags, kAsked, mp::base::Deadline::now());
+  CHECK(running.is_late());
   CHECK(running.should_stop());
   running.end();
   CHECK(!running.should_stop());
+}
+
+TEST_CASE("a task that was asked to stop is not run again, however its run ends",
+          "[stop_request]") {
+  mp::Pool pool(1);
+  mp::Event const begun;
+  auto const die = [](mp::Event const& has_begun) {
+    work(has_begun);
+    ::raise(SIGKILL);
+  };
+  auto const group = pool.apply_async({.retries = 5}, die, begun);
+  begun.wait();
+  group.request_stop();
+  CHECK_THROWS_AS(group.get(), mp::WorkerDied);
+  begun.clear();
+  auto const late = pool.apply_async(
+      {.timeout = 10ms, .grace = 1h, .retries = 5, .retry_on = mp::RetryOn::timeout}, work_on,
+      begun);
+  begun.wait();
+  late.request_stop();
+  CHECK(late.cancel(mp::cancel_running));
+}
+
+TEST_CASE("a task in a pool of a task has its own reasons to stop", "[stop_request]") {
+  mp::Pool pool(1);
+  auto const ask_inside = [] {
+    while (!mp::stop_requested()) std::this_thread::yield();
+    mp::Pool inner(1);
+    return inner.map([](int) { return mp::stop_requested() ? 1 : 0; }, std::vector{1}).at(0);
+  };
+  CHECK(pool.apply_async({.timeout = 10ms, .grace = 1h}, ask_inside).get() == 0);
 }
 
 TEST_CASE("a task that stops in its grace has a result", "[stop_request]") {

@@ -110,8 +110,26 @@ TEST_CASE("a worker whose task was given up as it handed it back is not let go",
   CHECK(ward.table.settle(id, 0, Phase::Dropped));
   ward.warden.take_back();
   CHECK(ward.page().handed_back == id.pack());
-  ward.page().doomed = id.pack();
   CHECK(ward.warden.is_doomed(0));
+}
+
+TEST_CASE("who has just missed a task that was given up is not doomed", "[task_warden]") {
+  Ward ward;
+  auto const id = ward.table.publish("x");
+  ward.page().task = id.pack();  // about to be claimed
+  ward.table.tasks().drop_free(ward.table.segment());
+  CHECK(ward.table.phase(id) == Phase::Dropped);
+  CHECK(!ward.warden.is_doomed(0));
+}
+
+TEST_CASE("a condemned task that is asked to stop is late", "[task_warden]") {
+  Ward ward;
+  auto const id = ward.claimed({.retries = 1, .retry_on = mp::RetryOn::timeout});
+  ward.table.entry(id).word = ChunkWord{id.generation, 0, Phase::Condemned}.pack();
+  ward.table.entry(id).flags |= TaskEntry::kStop;
+  ward.bury();
+  CHECK(ward.table.phase(id) == Phase::Late);
+  CHECK(ward.table.entry(id).late_pid == 1234);
 }
 
 TEST_CASE("what waits for its time is free, and forgotten when it is given up", "[task_warden]") {

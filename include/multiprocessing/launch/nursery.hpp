@@ -19,6 +19,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
+#include <cstdint>
 #include <iterator>
 #include <memory>
 #include <mutex>
@@ -110,11 +111,18 @@ class Nursery {
     std::vector<pollfd> fds{{unless_ended(*owner_), POLLIN, 0},
                             {unless_ended(*owner_life_), POLLIN, 0},
                             {wake_->get(), POLLIN, 0}};
-    auto const first_child = fds.size();
-    for (auto const& child : children_) {
-      int const fd = child ? child->sentinel_if_any() : -1;
-      fds.push_back({fd, POLLIN, 0});
-      if (child && fd < 0) deadline = earlier(deadline, base::Deadline::after(kBetweenLooks));
+    // No row for who has no descriptor: poll refuses more rows than there may be descriptors.
+    constexpr std::size_t kNoRow = SIZE_MAX;
+    std::vector<std::size_t> rows(children_.size(), kNoRow);
+    for (std::size_t number = 0; number < children_.size(); ++number) {
+      auto const& child = children_[number];
+      if (!child) continue;
+      if (int const fd = child->sentinel_if_any(); fd >= 0) {
+        rows[number] = fds.size();
+        fds.push_back({fd, POLLIN, 0});
+      } else {
+        deadline = earlier(deadline, base::Deadline::after(kBetweenLooks));
+      }
     }
     os::poll_until(fds, deadline);
     News news;
@@ -125,15 +133,15 @@ class Nursery {
     bool traced = false;  // a dead child that a debugger does not let go yet
     for (std::size_t number = 0; number < children_.size(); ++number) {
       auto& child = children_[number];
-      auto const& sentinel = fds[first_child + number];
-      if (!child || (sentinel.fd >= 0 && sentinel.revents == 0)) continue;
+      bool const has_row = rows[number] != kNoRow;
+      if (!child || (has_row && fds[rows[number]].revents == 0)) continue;
       if (auto const status = child->poll()) {
         news.ended.push_back({number, child->pid(), *status});
         if (!owner_has_ended_) {  // afterwards it is in a hurry, and stderr may take nothing
           log(LogLevel::debug, "child ", number, " (pid ", child->pid(), ") ended: ", *status);
         }
         child.reset();
-      } else if (sentinel.fd >= 0) {
+      } else if (has_row) {
         traced = true;
       }
     }

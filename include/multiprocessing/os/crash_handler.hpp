@@ -184,6 +184,16 @@ inline void describe(CrashRecord& record, int signal, siginfo_t const& info, voi
   unwind(walk);
 }
 
+inline void restore_default(int signal) noexcept {
+  struct sigaction action {};
+  action.sa_handler = SIG_DFL;
+  ::sigaction(signal, &action, nullptr);
+  sigset_t only;
+  ::sigemptyset(&only);
+  ::sigaddset(&only, signal);
+  ::pthread_sigmask(SIG_UNBLOCK, &only, nullptr);
+}
+
 /// SA_RESETHAND: from here on `signal` has its default action, in all threads.
 inline void on_crash(int signal, siginfo_t* info, void* context) noexcept {
   auto const pid = ::getpid();
@@ -198,6 +208,8 @@ inline void on_crash(int signal, siginfo_t* info, void* context) noexcept {
       how = first;
     }
   }
+  // Where a handler of the user's has called this one, that is what is installed, and blocked.
+  restore_default(how);
   if (how == signal && is_fault(signal, *info)) return;
   ::syscall(SYS_tgkill, pid, thread, how);
   raise_kill();  // not reached, unless somebody has blocked it

@@ -156,8 +156,6 @@ class Board {
     std::atomic<std::uint64_t> task{0};     ///< a TaskId: claimed, or about to be
     std::atomic<bool> is_ready{false};      ///< its initializer has returned
     std::atomic<std::int64_t> deadline{0};  ///< of its task, as Deadline's clock counts; 0: none
-    std::atomic<std::uint64_t> doomed{0};   ///< the worker is to be killed if this is its task
-    std::atomic<std::uint64_t> stop{0};     ///< its task is to stop if it is this one
     /// A task that the nursery is to have run once more; the worker waits until it is 0 again.
     std::atomic<std::uint64_t> handed_back{0};
     sync::EventCount taken_back;

@@ -22,13 +22,19 @@ struct ChunkWord {
   /// It is not settled(), so it comes before Claimed.
   enum class Phase : std::uint8_t { Free, Condemned, Claimed, Done, Failed, Lost, Dropped, Late };
 
+  static constexpr WorkerNumber kNobody = UINT16_MAX;
+
   std::uint32_t generation;
-  WorkerNumber worker;  ///< of the claimer; 0 while Free
+  WorkerNumber worker;  ///< of the claimer; 0 while Free; of a task: kNobody when it had none
   Phase phase;
 
   bool settled() const noexcept { return phase > Phase::Claimed; }
   /// Whether somebody has claimed it, and nobody settled.
   bool is_held() const noexcept { return phase == Phase::Claimed || phase == Phase::Condemned; }
+  /// Whether it was the worker's, and is not, though that may not know yet.
+  bool was_taken_away() const noexcept {
+    return phase == Phase::Dropped || phase == Phase::Late || phase == Phase::Condemned;
+  }
   bool is_held_by(std::size_t number) const noexcept { return is_held() && worker == number; }
 
   std::uint64_t pack() const noexcept {

@@ -115,6 +115,7 @@ class Crew {
 
   /// From now on so many. Throws: as require_open(). REQUIRES: 1 to Board::kMaxWorkers.
   void resize(char const* call, int workers) {
+    require_owner(call);  // first, here and below: a child may find the mutex locked for ever
     {
       std::lock_guard const guard(mutex_);
       require_open(call);
@@ -229,15 +230,11 @@ class Crew {
     auto const word = task.read();
     if (word.generation != id.generation || !word.is_held()) return false;
     if (!board_->tasks.settle(task, word, ChunkWord::Phase::Dropped)) return false;
-    board_->pages[word.worker].doomed = id.pack();  // it claims nothing after that, and ends
-    nursery_.wake();
+    nursery_.wake();  // which kills its worker, unless that ends by itself
     return true;
   }
-  /// Asks the task to stop, if a worker runs it.
-  void request_stop(TaskId id) noexcept {
-    auto const word = entry(id).read();
-    if (word.is_held()) board_->pages[word.worker].stop = id.pack();
-  }
+  /// Asks the task to stop, in this run and any other.
+  void request_stop(TaskId id) noexcept { entry(id).flags |= TaskEntry::kStop; }
   TaskEntry& entry(TaskId id) const noexcept { return board_->tasks.entry(segment_, id.index); }
 
   /// The number by which workers know the function. Throws: as CodeWriter::number_of().
@@ -316,6 +313,7 @@ class Crew {
   /// Throws: as require_open(); std::ios_base::failure when the file can not be written;
   /// std::invalid_argument when it is traced already; std::bad_alloc.
   void trace(char const* call, std::string const& path) {
+    require_owner(call);
     std::lock_guard const guard(mutex_);
     require_open(call);
     if (trace_.file != nullptr) {

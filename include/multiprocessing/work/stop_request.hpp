@@ -20,15 +20,15 @@ class RunningTask {
     return running;
   }
 
-  /// `asked`: where others write the name of a task that is to stop.
-  void begin(std::uint64_t name, std::atomic<std::uint64_t> const& asked,
+  /// `flags`: those of `mask` are set when the task is asked to stop.
+  void begin(std::atomic<std::uint8_t> const& flags, std::uint8_t mask,
              base::Deadline stop = base::Deadline::never()) noexcept {
-    asked_ = &asked;
+    mask_ = mask;
     function_ = UINT32_MAX;
     stop_ = stop.is_never() ? kNever : stop.time().time_since_epoch().count();
-    name_ = name;
+    flags_ = &flags;
   }
-  void end() noexcept { name_ = 0; }
+  void end() noexcept { flags_ = nullptr; }
 
   /// Notes which function the task calls, where that has a number.
   void calls(std::uint32_t function) noexcept { function_ = function; }
@@ -37,22 +37,22 @@ class RunningTask {
   bool should_stop() const noexcept { return is_asked() || is_late(); }
   /// ... by somebody.
   bool is_asked() const noexcept {
-    auto const name = name_.load();
-    return name != 0 && asked_.load()->load() == name;
+    auto const* const flags = flags_.load();
+    return flags != nullptr && (flags->load() & mask_) != 0;
   }
   /// ... by its time.
   bool is_late() const noexcept {
     auto const stop = stop_.load();
-    return name_.load() != 0 && stop != kNever &&
+    return flags_.load() != nullptr && stop != kNever &&
            base::Deadline::Clock::now().time_since_epoch().count() >= stop;
   }
 
  private:
   static constexpr std::int64_t kNever = INT64_MAX;
 
-  std::atomic<std::uint64_t> name_{0};  // 0: none
+  std::atomic<std::atomic<std::uint8_t> const*> flags_{nullptr};  // null: none runs
+  std::atomic<std::uint8_t> mask_{0};
   std::atomic<std::int64_t> stop_{kNever};
-  std::atomic<std::atomic<std::uint64_t> const*> asked_{nullptr};
   std::uint32_t function_ = UINT32_MAX;
 };
 

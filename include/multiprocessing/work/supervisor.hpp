@@ -94,7 +94,6 @@ class Supervisor {
     board_.pages[number].task = 0;
     board_.pages[number].is_ready = false;
     board_.pages[number].deadline = 0;
-    board_.pages[number].doomed = 0;
     board_.pages[number].handed_back = 0;
     board_.pages[number].account.start();
     board_.deaths.expect(segment_, number);
@@ -188,6 +187,7 @@ class Supervisor {
       return ChunkWord::Phase::Lost;
     });
     if (logged_as && !was_ordered) count_death();
+    board_.pages[dead.number].task = 0;  // nobody reads or writes that one any more
     board_.idle.bury(board_.tasks.searcher, number);
   }
 

@@ -89,8 +89,9 @@ struct alignas(base::kCacheLine) TaskEntry {
   static constexpr std::size_t kRoom = 44;
   static constexpr std::uint8_t kInBlock = UINT8_MAX;  ///< for a number of bytes
   // In `flags`.
-  static constexpr std::uint8_t kTellAll = 1;   ///< somebody waits for any of many
-  static constexpr unsigned kRetryOnShift = 1;  ///< from here on: RetryOn
+  static constexpr std::uint8_t kTellAll = 1;    ///< somebody waits for any of many
+  static constexpr unsigned kRetryOnShift = 1;   ///< from here on, three bits: RetryOn
+  static constexpr std::uint8_t kStop = 1 << 4;  ///< it is to stop, and not to be run again
 
   AtomicChunkWord word{0};
   sync::EventCount settled;
@@ -113,11 +114,10 @@ struct alignas(base::kCacheLine) TaskEntry {
   std::uint32_t grace_ms = 0;  ///< from the time it is to stop to the time it is stopped
   std::uint16_t deaths = 0;    ///< of workers that it has cost
 
-  bool may_be_retried() const noexcept { return failures < retries; }
+  bool is_to_stop() const noexcept { return (flags.load() & kStop) != 0; }
+  bool may_be_retried() const noexcept { return failures < retries && !is_to_stop(); }
   bool may_be_retried_after(RetryOn what) const noexcept {
-    // relaxed: pairs with nothing, these bits do not change
-    auto const flags_now = flags.load(std::memory_order_relaxed);
-    return may_be_retried() && (flags_now >> kRetryOnShift & static_cast<unsigned>(what)) != 0;
+    return may_be_retried() && (flags.load() >> kRetryOnShift & static_cast<unsigned>(what)) != 0;
   }
   ChunkWord read() const noexcept { return ChunkWord::unpack(word.load()); }
 };
@@ -242,7 +242,8 @@ class TaskBoard {
   /// From `from` to a settled phase. False when it was in another phase than that.
   bool settle(TaskEntry& task, ChunkWord from, ChunkWord::Phase phase) noexcept {
     auto expected = from.pack();
-    auto const settled = ChunkWord{from.generation, from.worker, phase}.pack();
+    auto const worker = from.phase == ChunkWord::Phase::Free ? ChunkWord::kNobody : from.worker;
+    auto const settled = ChunkWord{from.generation, worker, phase}.pack();
     if (!task.word.compare_exchange_strong(expected, settled)) return false;
     tell(task);
     return true;

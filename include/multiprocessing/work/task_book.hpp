@@ -176,9 +176,7 @@ class TaskBook {
   bool is_over(std::uint32_t index) const noexcept {
     auto const word = board_.entry(segment_, index).read();
     if (!word.settled()) return false;
-    if (word.phase != ChunkWord::Phase::Dropped && word.phase != ChunkWord::Phase::Late) {
-      return true;
-    }
+    if (word.worker == ChunkWord::kNobody || !word.was_taken_away()) return true;
     TaskId const id{word.generation, index};
     return pool_.pages[word.worker].task.load() != id.pack();
   }

@@ -61,7 +61,9 @@ class TaskWarden {
     }
     give_up_block(board_.tasks, its.result_id);
     if (word.phase == ChunkWord::Phase::Condemned) {
-      retry(id, word);
+      if (its.may_be_retried() && retry(id, word)) return;
+      its.late_pid = dead.pid;  // somebody has asked it to stop meanwhile
+      board_.tasks.settle(its, word, ChunkWord::Phase::Late);
       return;
     }
     auto const death = number_of_death();
@@ -75,13 +77,15 @@ class TaskWarden {
     board_.tasks.settle(its, word, ChunkWord::Phase::Lost);
   }
 
-  /// Whether a worker's end is what this has seen to, not what its task has done.
+  /// Whether the worker's task was taken away: it is to end, whatever the task does.
   bool is_doomed(std::size_t number) const noexcept {
-    auto const& page = board_.pages[number];
-    auto const doomed = page.doomed.load();
-    return doomed != 0 && doomed == page.task.load();
+    auto const id = TaskId::unpack(board_.pages[number].task.load());
+    if (id.generation == 0) return false;
+    auto const word = task(id).read();
+    return word.generation == id.generation && word.worker == number && word.was_taken_away();
   }
-  /// Kills who runs a task that is late, or that the owner has given up.
+  /// Kills who runs a task that is late, or that the owner has given up. Such a worker claims
+  /// nothing more, so nothing else is hit.
   void kill_doomed() {
     if (board_.next_deadline.load() != INT64_MAX) settle_late();
     for (std::size_t number = 0; number < nursery_.size(); ++number) {
@@ -153,7 +157,6 @@ class TaskWarden {
         its.late_pid = nursery_.pid(number);
         if (!board_.tasks.settle(its, claimed, ChunkWord::Phase::Late)) continue;
       }
-      page.doomed = id.pack();
     }
   }
 

@@ -77,7 +77,9 @@ class Worker {
         number_(number),
         nursery_wake_(&nursery_wake),
         codes_(segment, board.tasks.codes, modules),
-        entries_known_(board.tasks.entries_ready.load()) {}
+        entries_known_(board.tasks.entries_ready.load()) {
+    RunningTask::instance().end();  // a pool in a worker: its owner's
+  }
 
   /// Blocks: until the pool closes, or wants fewer workers, or it has done what one worker may.
   /// Returns the exit code.
@@ -156,7 +158,7 @@ class Worker {
     auto& task = tasks.entry(*segment_, id.index);
     TaskContext const context{*modules_, fork_detector_, codes_, tasks, task};
     auto phase = ChunkWord::Phase::Done;
-    begin_time(id, task);
+    begin_time(task);
     try {
       limit_memory([&] { codes_.function<RunTask>(task.code)(context); });
     } catch (launch::ExitRequest const&) {
@@ -214,14 +216,14 @@ class Worker {
   }
 
   /// Has the nursery look at the task's deadline, unless it will in time.
-  void begin_time(TaskId id, TaskEntry const& task) {
-    auto& page = board_->pages[number_];
-    if (task.timeout_ms == 0) return RunningTask::instance().begin(id.pack(), page.stop);
+  void begin_time(TaskEntry const& task) {
+    auto& running = RunningTask::instance();
+    if (task.timeout_ms == 0) return running.begin(task.flags, TaskEntry::kStop);
     auto const stop = base::Deadline::after(std::chrono::milliseconds(task.timeout_ms));
-    RunningTask::instance().begin(id.pack(), page.stop, stop);
+    running.begin(task.flags, TaskEntry::kStop, stop);
     auto const end = stop.time() + std::chrono::milliseconds(task.grace_ms);
     auto const count = end.time_since_epoch().count();
-    page.deadline = count;
+    board_->pages[number_].deadline = count;
     auto next = board_->next_deadline.load();
     while (count < next) {
       if (!board_->next_deadline.compare_exchange_weak(next, count)) continue;
@@ -237,9 +239,8 @@ class Worker {
 
   /// After an exception.
   static bool is_worth_another_try(TaskEntry const& task) noexcept {
-    auto const& running = RunningTask::instance();
-    if (running.is_asked()) return false;
-    return task.may_be_retried_after(running.is_late() ? RetryOn::timeout : RetryOn::exception);
+    bool const is_late = RunningTask::instance().is_late();
+    return task.may_be_retried_after(is_late ? RetryOn::timeout : RetryOn::exception);
   }
 
   /// Blocks: until the nursery, which dies with this process, has the task, to be run once more.
