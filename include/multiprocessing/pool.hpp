@@ -302,7 +302,7 @@ class Pool {
 
   /// From now on what its workers do is noted down: 262,144 tasks, chunks and ends of workers. When
   /// the pool has been joined or terminated, `path` is a trace that Perfetto and chrome://tracing
-  /// show. Takes 10 MiB at once. Throws: std::ios_base::failure when the file can not be opened,
+  /// show. Takes 10 MiB at once. Throws: std::system_error when the file can not be opened,
   /// when it can not be written later a warning is logged; std::invalid_argument the second time,
   /// and once closed; BrokenProcessPool. Python: none
   void trace(std::string const& path) { crew("Pool.trace").trace("Pool.trace", path); }
@@ -322,7 +322,7 @@ class Pool {
     if constexpr (work::Task<Function, std::decay_t<Args>...>) {
       using Result = typename work::CallCode<Function, std::decay_t<Args>...>::Result;
       options.callback.template require<Result>(call);
-      auto how = work::submit_options(call, options);
+      auto how = work::task_terms(call, options);
       how.tells_all = options.callback || options.error_callback;
       AsyncResult<Result> result(work::submit_call<Function, std::decay_t<Args>...>(
                                      shared_crew(call), call, how, f, args...),
@@ -340,7 +340,7 @@ class Pool {
     if constexpr (work::ItemTask<F, Item>) {
       using Result = work::AllResults<F, Item>;
       options.callback.template require<Result>(call);
-      auto how = work::submit_options(call, options);
+      auto how = work::task_terms(call, options);
       how.tells_all = options.callback || options.error_callback;
       std::vector<Item> all;
       if constexpr (std::ranges::sized_range<Items>) all.reserve(std::ranges::size(items));
@@ -383,7 +383,7 @@ class Pool {
     how.window = static_cast<std::uint64_t>(
         work::at_least(call, "buffersize", options.buffersize.value_or(4 * workers), 1));
     how.order = order;
-    how.submit = work::submit_options(call, options);
+    how.submit = work::task_terms(call, options);
     return how;
   }
 

@@ -122,7 +122,7 @@ class ProcessPoolExecutor {
       using Result = typename work::CallCode<Function, std::decay_t<Args>...>::Result;
       constexpr auto kCall = "ProcessPoolExecutor.submit";
       return Future<Result>(work::submit_call<Function, std::decay_t<Args>...>(
-          open_crew(kCall), kCall, work::submit_options(kCall, options), f, args...));
+          open_crew(kCall), kCall, work::task_terms(kCall, options), f, args...));
     }
   }
 

@@ -33,9 +33,9 @@ namespace {
 
 constexpr int kWorkers = 4;
 // More than any task meets of all kills.
-constexpr SubmitOptions kPatient{.retries = UINT16_MAX};
-constexpr SubmitOptions kInsistent{.retries = UINT16_MAX,
-                                   .retry_on = mp::RetryOn::crash | mp::RetryOn::exception};
+constexpr TaskTerms kPatient{.retries = UINT16_MAX};
+constexpr TaskTerms kInsistent{.retries = UINT16_MAX,
+                               .retry_on = mp::RetryOn::crash | mp::RetryOn::exception};
 
 /// Of any length: in the entry, with the input or alone, or in a block.
 std::string text_of(int x) {

@@ -171,7 +171,7 @@ TEST_CASE("retries and timeouts that make no sense are refused", "[submit]") {
     std::optional<multiprocessing::RetryOn> retry_on = std::nullopt;
     std::chrono::nanoseconds backoff{0};
   };
-  auto const read = [](Said const& said) { return submit_options("Pool.apply", said); };
+  auto const read = [](Said const& said) { return task_terms("Pool.apply", said); };
   auto const refuses = [&](Said const& said) {
     return support::message_of<std::invalid_argument>([&] { read(said); });
   };

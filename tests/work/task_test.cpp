@@ -67,7 +67,7 @@ struct OwnCrew {
     return submit_with({}, f, args...);
   }
   template <class F, class... Args>
-  std::shared_ptr<TaskGroup> submit_with(SubmitOptions const& options, F f, Args const&... args) {
+  std::shared_ptr<TaskGroup> submit_with(TaskTerms const& options, F f, Args const&... args) {
     return submit_call(crew, "Pool.apply", options, f, args...);
   }
 };

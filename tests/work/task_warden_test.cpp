@@ -37,7 +37,7 @@ struct Ward {
   TaskWarden warden{nursery, table.segment(), table.board()};
 
   /// One that worker 0 has claimed.
-  TaskId claimed(SubmitOptions const& options = {}) {
+  TaskId claimed(TaskTerms const& options = {}) {
     TaskDraft draft;
     draft.options = options;
     auto const id = table.book().publish(draft);
@@ -56,7 +56,7 @@ struct Ward {
   }
 };
 
-constexpr SubmitOptions kAfterExceptions{.retries = 1, .retry_on = mp::RetryOn::exception};
+constexpr TaskTerms kAfterExceptions{.retries = 1, .retry_on = mp::RetryOn::exception};
 
 }  // namespace
 

@@ -3,10 +3,10 @@
 
 #include <cmath>
 #include <fstream>
-#include <ios>
 #include <iterator>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/value.hpp>
@@ -113,7 +113,8 @@ TEST_CASE("a trace tells of deaths, and where the task ended that they ended", "
 
 TEST_CASE("a file that can not be written is told at once", "[trace_file]") {
   mp::Pool pool(1);
-  CHECK_THROWS_AS(pool.trace("/there/is/no/such/place"), std::ios_base::failure);
+  CHECK(support::message_of<std::system_error>([&] { pool.trace("/there/is/no/such/place"); }) ==
+        "open(/there/is/no/such/place): No such file or directory");
   TemporaryFile const file;
   pool.trace(file.path());
   CHECK(support::message_of<std::invalid_argument>([&] { pool.trace(file.path()); }) ==

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -310,7 +311,7 @@ class Crew {
   }
 
   /// From now on what happens is noted down, and written to the file when the pool has ended.
-  /// Throws: as require_open(); std::ios_base::failure when the file can not be written;
+  /// Throws: as require_open(); std::system_error when the file can not be written;
   /// std::invalid_argument when it is traced already; std::bad_alloc.
   void trace(char const* call, std::string const& path) {
     require_owner(call);
@@ -322,7 +323,8 @@ class Crew {
     auto file = std::make_unique<TraceFile>(path);
     auto const room = payload_.allocate(TraceLog::bytes_for(kTraceEvents));  // stays
     trace_.log = new (segment_.data(room.offset)) TraceLog{.capacity = kTraceEvents};
-    for (std::size_t i = 0; i < kTraceEvents; ++i) new (trace_.log->events() + i) TraceEvent;
+    // Dirty memory from before would look like events that are there.
+    std::memset(static_cast<void*>(trace_.log->events()), 0, kTraceEvents * sizeof(TraceEvent));
     trace_.begin = os::monotonic_time();
     trace_.file = std::move(file);
     board_->trace.store(room.offset, std::memory_order_release);  // pairs with begin_event()

@@ -34,7 +34,7 @@ struct LazyOptions {
   std::uint64_t window = 1;  ///< tasks whose results have not been asked for
   Order order = Order::of_items;
   base::Deadline deadline = base::Deadline::never();  ///< of all results
-  SubmitOptions submit = {};
+  TaskTerms submit = {};
 };
 
 /// How the items are kept until all have been read: what was handed over is owned, as views are.

@@ -32,7 +32,7 @@ namespace multiprocessing::work {
 /// Submits what `Code::write(bytes, parcel, number_of, parts...)` writes, to be run by Code::run.
 /// Throws: what that does; as Crew::submit().
 template <class Code, class... Parts>
-void submit(TaskGroup& group, SubmitOptions const& options, Parts const&... parts) {
+void submit(TaskGroup& group, TaskTerms const& options, Parts const&... parts) {
   auto& crew = group.crew();
   crew.require_owner(group.call());
   channel::Scratch scratch;
@@ -49,7 +49,7 @@ struct Prepared {
   TaskDraft draft;
 };
 template <class Code, class... Parts>
-Prepared prepare(Crew& crew, SubmitOptions const& options, Parts const&... parts) {
+Prepared prepare(Crew& crew, TaskTerms const& options, Parts const&... parts) {
   Prepared prepared;
   wire::Parcel parcel;
   Code::write(prepared.bytes, parcel, crew, parts...);
@@ -182,9 +182,9 @@ inline std::uint32_t milliseconds_of(char const* call, char const* what,
 /// What users say of retries and timeouts, with the members of ApplyOptions that do that.
 /// Throws: std::invalid_argument.
 template <class Options>
-SubmitOptions submit_options(char const* call, Options const& said) {
+TaskTerms task_terms(char const* call, Options const& said) {
   constexpr int kMostRetries = 10'000;
-  SubmitOptions options;
+  TaskTerms options;
   at_least(call, "retries", said.retries, 0);
   if (said.retries > kMostRetries) {
     throw std::invalid_argument(std::string(call) + ": retries must be at most " +
@@ -211,8 +211,7 @@ SubmitOptions submit_options(char const* call, Options const& said) {
 /// f(args...) as one task. REQUIRES: a Task. Throws: as submit().
 template <class F, class... Args>
 std::shared_ptr<TaskGroup> submit_call(std::shared_ptr<Crew> const& crew, char const* call,
-                                       SubmitOptions const& options, F const& f,
-                                       Args const&... args) {
+                                       TaskTerms const& options, F const& f, Args const&... args) {
   auto group = std::allocate_shared<TaskGroup>(base::RecyclingAllocator<TaskGroup>(), crew, call);
   submit<CallCode<F, Args...>>(*group, options, f, args...);
   return group;
@@ -220,8 +219,8 @@ std::shared_ptr<TaskGroup> submit_call(std::shared_ptr<Crew> const& crew, char c
 
 /// A task for each `chunk_size` of the items: all of them, or, when one can not be written, none.
 template <class F, class Item>
-void submit_items(TaskGroup& group, SubmitOptions const& options, F const& f,
-                  std::vector<Item> items, std::uint64_t chunk_size) {
+void submit_items(TaskGroup& group, TaskTerms const& options, F const& f, std::vector<Item> items,
+                  std::uint64_t chunk_size) {
   group.set_chunk_size(chunk_size);
   using Code = ItemsCode<F, Item>;
   std::vector<Prepared> all;

@@ -25,7 +25,7 @@
 namespace multiprocessing::work {
 
 /// What does not change from task to task of a submission.
-struct SubmitOptions {
+struct TaskTerms {
   std::uint16_t retries = 0;
   RetryOn retry_on = RetryOn::crash;
   std::uint32_t timeout_ms = 0;  ///< of each task; 0: none
@@ -39,11 +39,11 @@ struct TaskDraft {
   CodeNumber code = 0;
   std::span<std::byte const> input;
   channel::Enclosed block = {};  ///< the input, where it is too large for the entry, or has handles
-  SubmitOptions options = {};
+  TaskTerms options = {};
 
   /// Throws: std::bad_alloc.
   static TaskDraft of(CodeNumber code, std::span<std::byte const> input, wire::Parcel const& parcel,
-                      SubmitOptions const& options = {}) {
+                      TaskTerms const& options = {}) {
     TaskDraft draft{.code = code, .input = input, .options = options};
     if (input.size() > TaskEntry::kRoom || !parcel.empty()) {
       draft.block = channel::enclose(input, parcel);

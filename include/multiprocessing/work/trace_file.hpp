@@ -3,10 +3,8 @@
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <charconv>
+#include <cstddef>
 #include <cstdint>
-#include <fstream>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -14,8 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include <multiprocessing/launch/exit_status.hpp>
+#include <multiprocessing/os/clock.hpp>
+#include <multiprocessing/os/output_file.hpp>
 #include <multiprocessing/work/trace_log.hpp>
+#include <multiprocessing/work/worker_death.hpp>
 
 namespace multiprocessing::work {
 
@@ -51,52 +51,62 @@ class TraceFile {
   /// The name of a function; empty when nobody knows.
   using Names = std::function<std::string(CodeNumber)>;
 
-  /// Throws: std::ios_base::failure when the file can not be written.
-  explicit TraceFile(std::string const& path) {
-    file_.exceptions(std::ios::failbit | std::ios::badbit);
-    file_.open(path, std::ios::trunc);
-  }
+  /// Throws: std::system_error when the file can not be written.
+  explicit TraceFile(std::string path) : file_(std::move(path)) {}
 
   /// What began and did not end ended with its worker, or now. `begin`: the time that is 0 there.
-  /// REQUIRES: nobody adds to the log any more. Throws: as the constructor.
+  /// REQUIRES: nobody adds to the log any more. Throws: as the constructor; std::bad_alloc.
   void write(TraceLog const& log, std::int64_t begin, Names const& name_of) {
-    auto const now = os::monotonic_time();
+    now_ = os::monotonic_time();
+    begin_ = begin;
     note_ends(log);
-    file_ << "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"dropped events\":" << log.dropped()
-          << "},\"traceEvents\":[\n"
-          << R"({"name":"process_name","ph":"M","pid":1,"args":{"name":"pool"}})";
+    text_ = "{\"displayTimeUnit\":\"ms\",\"otherData\":{\"dropped events\":" +
+            std::to_string(log.dropped()) + "},\"traceEvents\":[\n" +
+            R"({"name":"process_name","ph":"M","pid":1,"args":{"name":"pool"}})";
     std::vector<bool> has_row;
     for (std::uint64_t i = 0; i < log.size(); ++i) {
       auto const& event = log.events()[i];
       auto const kind = event.kind.load(std::memory_order_acquire);
       if (kind == Kind::None) continue;
       if (event.worker >= has_row.size()) has_row.resize(event.worker + std::size_t{1});
-      if (!has_row[event.worker]) write_row(event.worker);
+      if (!has_row[event.worker]) add_row(event.worker);
       has_row[event.worker] = true;
-      file_ << ",\n{\"name\":" << json_string(title_of(event, kind, name_of))
-            << ",\"pid\":1,\"tid\":" << event.worker
-            << ",\"ts\":" << microseconds(std::max<std::int64_t>(event.begin - begin, 0));
-      if (kind == Kind::Start || kind == Kind::End) {
-        file_ << R"(,"cat":"worker","ph":"i","s":"t")";
-      } else {
-        auto const end = end_of(event, now);
-        file_ << ",\"cat\":" << (kind == Kind::Task ? "\"task\"" : "\"chunk\"")
-              << ",\"ph\":\"X\",\"dur\":"
-              << microseconds(std::max<std::int64_t>(end - event.begin, 0));
-      }
-      file_ << ",\"args\":{\"pid\":" << event.pid;
-      if (kind == Kind::Task) file_ << ",\"run\":" << event.run + 1;
-      if (kind == Kind::Chunk) file_ << ",\"chunk\":" << event.number;
-      file_ << "}}";
+      add_event(event, kind, name_of);
+      if (text_.size() >= kAtATime) flush();
     }
-    file_ << "\n]}\n";
-    file_.close();
+    text_ += "\n]}\n";
+    flush();
   }
 
  private:
-  void write_row(WorkerNumber worker) {
-    file_ << ",\n{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":" << worker
-          << ",\"args\":{\"name\":\"worker " << worker << "\"}}";
+  static constexpr std::size_t kAtATime = std::size_t{64} << 10;
+
+  void add_row(WorkerNumber worker) {
+    auto const number = std::to_string(worker);
+    text_ += ",\n{\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":1,\"tid\":" + number +
+             ",\"args\":{\"name\":\"worker " + number + "\"}}";
+  }
+
+  void add_event(TraceEvent const& event, Kind kind, Names const& name_of) {
+    text_ += ",\n{\"name\":" + json_string(title_of(event, kind, name_of)) +
+             ",\"pid\":1,\"tid\":" + std::to_string(event.worker) +
+             ",\"ts\":" + microseconds(std::max<std::int64_t>(event.begin - begin_, 0));
+    if (kind == Kind::Start || kind == Kind::End) {
+      text_ += R"(,"cat":"worker","ph":"i","s":"t")";
+    } else {
+      text_ += kind == Kind::Task ? R"(,"cat":"task")" : R"(,"cat":"chunk")";
+      text_ += R"(,"ph":"X","dur":)" +
+               microseconds(std::max<std::int64_t>(end_of(event) - event.begin, 0));
+    }
+    text_ += ",\"args\":{\"pid\":" + std::to_string(event.pid);
+    if (kind == Kind::Task) text_ += ",\"run\":" + std::to_string(event.run + 1);
+    if (kind == Kind::Chunk) text_ += ",\"chunk\":" + std::to_string(event.number);
+    text_ += "}}";
+  }
+
+  void flush() {
+    file_.write(text_);
+    text_.clear();
   }
 
   void note_ends(TraceLog const& log) {
@@ -106,39 +116,43 @@ class TraceFile {
       ends_.emplace(event.pid, event.begin);
     }
   }
-  std::int64_t end_of(TraceEvent const& event, std::int64_t now) const {
+  std::int64_t end_of(TraceEvent const& event) const {
     if (auto const end = event.end.load(); end != 0) return end;
     auto const [first, last] = ends_.equal_range(event.pid);  // a pid may be used again
-    auto best = now;
+    auto best = now_;
     for (auto it = first; it != last; ++it) {
       if (it->second >= event.begin) best = std::min(best, it->second);
     }
     return best;
   }
 
-  static std::string title_of(TraceEvent const& event, Kind kind, Names const& name_of) {
+  std::string title_of(TraceEvent const& event, Kind kind, Names const& name_of) {
     switch (kind) {
       case Kind::Start:
         return "process " + std::to_string(event.pid) + " starts";
       case Kind::End: {
-        auto const code = static_cast<std::int32_t>(event.code);
-        auto const state = code == 0 ? os::ChildEnd::State::Stolen : os::ChildEnd::State::Ended;
-        auto const status = static_cast<std::int32_t>(event.number);
-        return "process " + std::to_string(event.pid) + " " +
-               ExitStatus::from({state, code, status}).to_string();
+        WorkerDeath const death{event.pid, static_cast<std::int32_t>(event.code),
+                                static_cast<std::int32_t>(event.number)};
+        return "process " + std::to_string(event.pid) + " " + death.status().to_string();
       }
       case Kind::Chunk:
         return "map";
       default: {
         auto const function = event.function.load();
-        auto const name = name_of(function != TraceEvent::kUnknown ? function : event.code);
-        return name.empty() ? "task" : name;
+        auto const code = function != TraceEvent::kUnknown ? function : event.code;
+        auto const [name, is_new] = names_.try_emplace(code);
+        if (is_new) name->second = name_of(code);
+        return name->second.empty() ? "task" : name->second;
       }
     }
   }
 
-  std::ofstream file_;
+  os::OutputFile file_;
+  std::string text_;  // not written yet
+  std::int64_t begin_ = 0;
+  std::int64_t now_ = 0;
   std::unordered_multimap<std::int32_t, std::int64_t> ends_;  // of workers, by pid
+  std::unordered_map<CodeNumber, std::string> names_;
 };
 
 }  // namespace multiprocessing::work

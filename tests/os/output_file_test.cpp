@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/os/output_file.hpp>
+
+#include <string>
+#include <system_error>
+
+#include <multiprocessing/os/text_file.hpp>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+
+namespace output_file_test {
+
+namespace os = multiprocessing::os;
+
+TEST_CASE("what is written is in the file, and nothing else", "[output_file]") {
+  std::string path = "/tmp/multiprocessing-output-XXXXXX";
+  int const before = ::mkstemp(path.data());
+  CHECK(::write(before, "something longer", 16) == 16);
+  ::close(before);
+  {
+    os::OutputFile file(path);
+    file.write("one ");
+    file.write("");
+    file.write("two");
+    CHECK(os::read_text_file(path) == "one two");  // at once
+  }
+  ::unlink(path.c_str());
+}
+
+TEST_CASE("a file that can not be written is told by name", "[output_file]") {
+  CHECK(support::message_of<std::system_error>([] { os::OutputFile("/no/such/place"); }) ==
+        "open(/no/such/place): No such file or directory");
+  os::OutputFile full("/dev/full");
+  CHECK(support::message_of<std::system_error>([&] { full.write("x"); }) ==
+        "write(/dev/full): No space left on device");
+}
+
+}  // namespace output_file_test
