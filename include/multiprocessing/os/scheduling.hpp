@@ -32,7 +32,9 @@ inline void run_on(cpu_set_t const& cpus) {
   int const error = errno;
   std::string text;
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
-    if (CPU_ISSET(cpu, &cpus)) text += (text.empty() ? "" : ",") + std::to_string(cpu);
+    if (!CPU_ISSET(cpu, &cpus)) continue;
+    if (!text.empty()) text += ',';
+    text += std::to_string(cpu);
   }
   throw_error(error, "sched_setaffinity", text);
 }
