@@ -12,6 +12,7 @@
 #include <cstring>
 #include <exception>
 #include <fstream>
+#include <iterator>
 #include <list>
 #include <map>
 #include <memory>
@@ -755,9 +756,9 @@ TEST_CASE("a hundred pools one after the other leave nothing", "[pool]") {
 
 TEST_CASE("a pool has as many workers as it is told to, now and later", "[pool]") {
   mp::Pool pool(1);
-  auto const has = [&](std::size_t workers) { return pool.worker_pids().size() == workers; };
-  for (std::size_t const size : {5, 2, 70, 1}) {  // 64 is where a word of flags ends
-    pool.resize(static_cast<int>(size));
+  auto const has = [&](int workers) { return std::ssize(pool.worker_pids()) == workers; };
+  for (int const size : {5, 2, 70, 1}) {  // 64 is where a word of flags ends
+    pool.resize(size);
     while (!has(size)) std::this_thread::yield();
     CHECK(pool.map(square, numbers(100)) == squares(100));
     CHECK(pool.apply(square, 7) == 49);

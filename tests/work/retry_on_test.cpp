@@ -226,7 +226,7 @@ TEST_CASE("arguments are there for each run, of whatever size", "[retry_on]") {
     if (++runs % 3 != 0) throw std::range_error("not yet");
     return taken;
   };
-  for (std::size_t const size : {1, 30, 44, 45, 10'000}) {
+  for (std::size_t const size : {1U, 30U, 44U, 45U, 10'000U}) {
     auto const result = pool.apply_async({.retries = 2, .retry_on = RetryOn::exception}, take,
                                          std::string(size, 'x'));
     CHECK(result.get() == std::string(size, 'x'));
