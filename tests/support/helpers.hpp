@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -154,7 +155,9 @@ class RawChild {
   /// The wait status.
   int wait() {
     int status = 0;
-    ::waitpid(std::exchange(pid_, -1), &status, 0);
+    auto const pid = std::exchange(pid_, -1);
+    while (::waitpid(pid, &status, 0) == -1 && errno == EINTR) {  // in a storm of signals
+    }
     return status;
   }
   /// The same, as Process::exitcode().
