@@ -574,18 +574,11 @@ TEST_CASE("no process of the user's forks when a worker is replaced", "[pool]") 
 }
 
 TEST_CASE("when the owner is killed its whole pool is gone", "[pool]") {
-  support::Pipe alive;
-  support::RawChild owner([&] {
-    mp::Pool pool(3);
+  CHECK(support::all_end_with_their_parent([](support::Pipe& up) {
+    static mp::Pool pool(3);
     pool.map([](int) {}, numbers(3));
-    alive.tell();
-    for (;;) ::pause();
-    return 0;
-  });
-  CHECK(alive.hear() == '.');
-  owner.kill();
-  owner.wait();
-  CHECK(alive.drain().empty());  // end of file: every process that held the pipe is gone
+    up.tell();
+  }));
 }
 
 TEST_CASE("when the nursery is killed nobody hangs", "[pool]") {

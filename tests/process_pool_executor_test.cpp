@@ -256,26 +256,19 @@ TEST_CASE("an executor in a worker works", "[process_pool_executor]") {
 
 TEST_CASE("when the owner is killed its workers are gone, whatever they ran or were to run",
           "[process_pool_executor]") {
-  support::Pipe alive;
-  support::RawChild owner([&] {
-    mp::ProcessPoolExecutor executor(3);
+  CHECK(support::all_end_with_their_parent([](support::Pipe& up) {
+    static mp::ProcessPoolExecutor executor(3);
+    static std::vector<mp::Future<void>> futures;
     mp::Value<int> runs(0);
     auto const run_for_ever = [](mp::Value<int> const& counted) {
       counted.update([](int& n) { ++n; });
       for (;;) std::this_thread::yield();
     };
-    std::vector<mp::Future<void>> futures;
     for (int i = 0; i < 1000; ++i) futures.push_back(executor.submit(run_for_ever, runs));
     futures.front().add_done_callback([](auto&&) {});  // so that there is a thread, too
     while (runs.value() < 3) std::this_thread::yield();
-    alive.tell();
-    for (;;) ::pause();
-    return 0;
-  });
-  CHECK(alive.hear() == '.');
-  owner.kill();
-  owner.wait();
-  CHECK(alive.drain().empty());  // end of file: every process that held the pipe is gone
+    up.tell();
+  }));
 }
 
 }  // namespace process_pool_executor_test

@@ -176,6 +176,22 @@ class RawChild {
   pid_t pid_;
 };
 
+/// Kills a process that runs `body(up)` as soon as that has said `up.tell()`, and waits until all
+/// that it has started is gone, too. Whether nobody has said any more.
+template <class Body>
+bool all_end_with_their_parent(Body const& body) {
+  Pipe up;
+  RawChild parent([&] {
+    body(up);
+    for (;;) ::pause();
+    return 0;
+  });
+  if (up.hear() != '.') return false;
+  parent.kill();
+  parent.wait();
+  return up.drain().empty();  // end of file: every process that held the pipe is gone
+}
+
 /// Kills `victim` once the process that calls this sleeps.
 inline RawChild killer_of(pid_t victim) {
   return RawChild([victim] {

@@ -27,6 +27,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
+mp::ApplyOptions const kMuchLater{
+    .retries = 1, .retry_on = RetryOn::exception, .backoff = std::chrono::hours(1)};
+
 /// Which run of its task this is, from 1 on.
 int next_run(mp::Value<int> const& runs) {
   return runs.update([](int& n) { return ++n; });
@@ -126,9 +129,7 @@ TEST_CASE("a task waits before it is run again, each time twice as long", "[retr
 TEST_CASE("what waits to be run again holds up nobody", "[retry_on]") {
   mp::Pool pool(1);
   mp::Value<int> runs(0);
-  mp::ApplyOptions const much_later{
-      .retries = 1, .retry_on = RetryOn::exception, .backoff = std::chrono::hours(1)};
-  auto const waits = pool.apply_async(much_later, throw_until, runs, 2);
+  auto const waits = pool.apply_async(kMuchLater, throw_until, runs, 2);
   while (runs.value() < 1) std::this_thread::yield();
   for (int i = 0; i < 100; ++i) CHECK(pool.apply(support::square, i) == i * i);
   CHECK(!waits.ready());
@@ -137,11 +138,9 @@ TEST_CASE("what waits to be run again holds up nobody", "[retry_on]") {
 
 TEST_CASE("who ends a pool does not wait for what was given up", "[retry_on]") {
   mp::Value<int> runs(0);
-  mp::ApplyOptions const much_later{
-      .retries = 1, .retry_on = RetryOn::exception, .backoff = std::chrono::hours(1)};
   {
     mp::Pool pool(1);
-    auto const waits = pool.apply_async(much_later, throw_until, runs, 2);
+    auto const waits = pool.apply_async(kMuchLater, throw_until, runs, 2);
     while (runs.value() < 1 || pool.apply(support::square, 1) != 1) std::this_thread::yield();
     CHECK(waits.cancel(mp::cancel_running));
     pool.close();
@@ -150,7 +149,7 @@ TEST_CASE("who ends a pool does not wait for what was given up", "[retry_on]") {
   runs = 0;
   {
     mp::Pool pool(1);
-    auto const waits = pool.apply_async(much_later, throw_until, runs, 2);
+    auto const waits = pool.apply_async(kMuchLater, throw_until, runs, 2);
     pool.close();
     while (runs.value() < 1) std::this_thread::yield();
     CHECK(waits.cancel(mp::cancel_running));
@@ -206,13 +205,11 @@ TEST_CASE("a pool that is closed runs again what waits for that", "[retry_on]") 
 TEST_CASE("a task that waits to be run again is given up as any other", "[retry_on]") {
   mp::Pool pool(1);
   mp::Value<int> runs(0);
-  mp::ApplyOptions const hopeless{
-      .retries = 1, .retry_on = RetryOn::exception, .backoff = std::chrono::hours(1)};
-  auto const cancelled = pool.apply_async(hopeless, throw_until, runs, 9);
+  auto const cancelled = pool.apply_async(kMuchLater, throw_until, runs, 9);
   while (runs.value() < 1 || pool.apply(support::square, 1) != 1) std::this_thread::yield();
   CHECK(cancelled.cancel(mp::cancel_running));
   CHECK_THROWS_AS(cancelled.get(), mp::CancelledError);
-  auto const dropped = pool.apply_async(hopeless, throw_until, runs, 9);
+  auto const dropped = pool.apply_async(kMuchLater, throw_until, runs, 9);
   while (runs.value() < 2 || pool.apply(support::square, 1) != 1) std::this_thread::yield();
   pool.terminate();
   CHECK_THROWS_AS(dropped.get(), mp::CancelledError);

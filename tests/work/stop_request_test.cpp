@@ -42,19 +42,19 @@ TEST_CASE("nobody is to stop where no task runs", "[stop_request]") {
 
 TEST_CASE("a task is to stop when it is asked, and when its time comes", "[stop_request]") {
   mp::work::RunningTask running;
-  constexpr std::uint8_t kAsked = 4;
-  std::atomic<std::uint8_t> flags{3};
-  running.begin(flags, kAsked);
+  mp::work::TaskEntry task;
+  task.flags = mp::work::TaskEntry::kTellAll;
+  running.begin(task);
   CHECK(!running.should_stop());
-  flags |= kAsked;
+  task.flags |= mp::work::TaskEntry::kStop;
   CHECK(running.is_asked());
   CHECK(running.should_stop());
   running.end();
   CHECK(!running.should_stop());
-  flags = 0;
-  running.begin(flags, kAsked, mp::base::Deadline::after(1h));
+  task.flags = 0;
+  running.begin(task, mp::base::Deadline::after(1h));
   CHECK(!running.should_stop());
-  running.begin(flags, kAsked, mp::base::Deadline::now());
+  running.begin(task, mp::base::Deadline::now());
   CHECK(running.is_late());
   CHECK(running.should_stop());
   running.end();

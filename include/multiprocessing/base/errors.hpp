@@ -38,9 +38,8 @@ class ProcessDied : public Error {
 };
 
 /// A pool's worker died while it ran a task. The pool replaces it and goes on, unless its options
-/// say otherwise. The text tells
-/// all that is known. What the members below tell is lost where the exception goes on into another
-/// process; the text is not.
+/// say otherwise. The text tells all that is known. What the members below tell is lost where the
+/// exception goes on into another process; the text is not.
 class WorkerDied : public ProcessDied {
  public:
   /// What is known of a death beyond its exit code.

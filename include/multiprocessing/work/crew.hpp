@@ -98,7 +98,7 @@ class Crew {
   Crew(Crew const&) = delete;
   Crew& operator=(Crew const&) = delete;
 
-  /// How many there are to be.
+  /// How many there are to be: resize() says so.
   int workers() const noexcept { return static_cast<int>(board_->wanted_workers.load()); }
   shm::Segment const& segment() const noexcept { return segment_; }
   Board& board() const noexcept { return *board_; }
@@ -107,8 +107,8 @@ class Crew {
   std::vector<int> worker_pids(char const* call) const {
     require_owner(call);
     std::vector<int> pids;
-    for (auto const& each : board_->worker_pids) {
-      int const pid = each.load();
+    for (std::size_t number = 0; number < board_->idle.size(); ++number) {
+      int const pid = board_->worker_pids[number].load();
       if (pid != 0) pids.push_back(pid);
     }
     return pids;

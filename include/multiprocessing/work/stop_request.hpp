@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/work/task_board.hpp>
 
 namespace multiprocessing {
 
@@ -20,15 +21,15 @@ class RunningTask {
     return running;
   }
 
-  /// `flags`: those of `mask` are set when the task is asked to stop.
-  void begin(std::atomic<std::uint8_t> const& flags, std::uint8_t mask,
-             base::Deadline stop = base::Deadline::never()) noexcept {
-    mask_ = mask;
+  /// For every task, so these are plain stores.
+  void begin(TaskEntry const& task, base::Deadline stop = base::Deadline::never()) noexcept {
     function_ = UINT32_MAX;
-    stop_ = stop.is_never() ? kNever : stop.time().time_since_epoch().count();
-    flags_ = &flags;
+    // relaxed: published by the next line
+    stop_.store(stop.is_never() ? kNever : stop.time().time_since_epoch().count(),
+                std::memory_order_relaxed);
+    task_.store(&task, std::memory_order_release);  // pairs with the loads of who asks
   }
-  void end() noexcept { flags_ = nullptr; }
+  void end() noexcept { task_.store(nullptr, std::memory_order_release); }
 
   /// Notes which function the task calls, where that has a number.
   void calls(std::uint32_t function) noexcept { function_ = function; }
@@ -37,21 +38,20 @@ class RunningTask {
   bool should_stop() const noexcept { return is_asked() || is_late(); }
   /// ... by somebody.
   bool is_asked() const noexcept {
-    auto const* const flags = flags_.load();
-    return flags != nullptr && (flags->load() & mask_) != 0;
+    auto const* const task = task_.load();
+    return task != nullptr && task->is_to_stop();
   }
   /// ... by its time.
   bool is_late() const noexcept {
+    if (task_.load() == nullptr) return false;
     auto const stop = stop_.load();
-    return flags_.load() != nullptr && stop != kNever &&
-           base::Deadline::Clock::now().time_since_epoch().count() >= stop;
+    return stop != kNever && base::Deadline::Clock::now().time_since_epoch().count() >= stop;
   }
 
  private:
   static constexpr std::int64_t kNever = INT64_MAX;
 
-  std::atomic<std::atomic<std::uint8_t> const*> flags_{nullptr};  // null: none runs
-  std::atomic<std::uint8_t> mask_{0};
+  std::atomic<TaskEntry const*> task_{nullptr};  // null: none runs
   std::atomic<std::int64_t> stop_{kNever};
   std::uint32_t function_ = UINT32_MAX;
 };

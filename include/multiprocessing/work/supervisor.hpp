@@ -67,7 +67,7 @@ class Supervisor {
       auto const phase = board_.phase.load();
       if (phase == Board::Phase::Terminating) return terminate();
       bool const needed = phase == Board::Phase::Open || board_.has_work(segment_);
-      if (!needed && nursery_.running() == 0 && tasks_.has_nothing_postponed()) return 0;
+      if (!needed && nursery_.running() == 0 && !tasks_.has_postponed()) return 0;
       if (!needed) next_try_ = base::Deadline::never();
       if (needed && next_try_is_due() && !replace_missing_workers()) return 1;
     }

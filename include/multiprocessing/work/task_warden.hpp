@@ -97,12 +97,12 @@ class TaskWarden {
     while (auto const id = postponed_.take_due()) run_once_more(*id);
   }
 
-  /// Whether nothing is left that waits for its time.
-  bool has_nothing_postponed() {
+  /// Whether a task still waits for its time; those that were given up are forgotten.
+  bool has_postponed() {
     postponed_.forget_unless([this](TaskId id) {
       return task(id).word.load() == ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
     });
-    return postponed_.empty();
+    return !postponed_.empty();
   }
 
   /// Gives up all. REQUIRES: no worker runs.

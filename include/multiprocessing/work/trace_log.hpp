@@ -26,7 +26,7 @@ struct TraceEvent {
   std::atomic<std::int64_t> end{0};  ///< 0: it has not ended, or its worker has before
   WorkerNumber worker = 0;
   std::uint16_t run = 0;  ///< Task: how many of its runs have failed before
-  /// Task: which, of those whose entry it has. Chunk: its number. End: status, see TaskDeath.
+  /// Task: the index of its entry. Chunk: its number. End: the status, see TaskDeath.
   std::uint32_t number = 0;
   CodeNumber code = 0;  ///< Task: a RunTask. End: the code of its end.
   std::atomic<CodeNumber> function{

@@ -218,9 +218,9 @@ class Worker {
   /// Has the nursery look at the task's deadline, unless it will in time.
   void begin_time(TaskEntry const& task) {
     auto& running = RunningTask::instance();
-    if (task.timeout_ms == 0) return running.begin(task.flags, TaskEntry::kStop);
+    if (task.timeout_ms == 0) return running.begin(task);
     auto const stop = base::Deadline::after(std::chrono::milliseconds(task.timeout_ms));
-    running.begin(task.flags, TaskEntry::kStop, stop);
+    running.begin(task, stop);
     auto const end = stop.time() + std::chrono::milliseconds(task.grace_ms);
     auto const count = end.time_since_epoch().count();
     board_->pages[number_].deadline = count;
