@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <mutex>
 #include <thread>
 
 #include <multiprocessing/os/module.hpp>
@@ -32,6 +33,31 @@ TEST_CASE("a child forked while other threads look at modules can look, too", "[
     REQUIRE(status == 0);
   }
   over = true;
+}
+
+TEST_CASE("a child of a process with threads can have threads that keep each other out",
+          "[fork_gate]") {
+  std::atomic<bool> over{false};
+  std::jthread other([&] { over.wait(false); });
+  pid_t const pid = os::fork_process();  // the child has a locked copy of the gate
+  if (pid == 0) {
+    int inside = 0;
+    auto const pass = [&inside] {
+      for (int i = 0; i < 10'000; ++i) {
+        std::lock_guard const gate(os::fork_gate());
+        ++inside;
+      }
+    };
+    std::thread first(pass);
+    pass();
+    first.join();
+    ::_exit(inside == 20'000 ? 0 : 1);
+  }
+  int status = 1;
+  ::waitpid(pid, &status, 0);
+  CHECK(status == 0);
+  over = true;
+  over.notify_all();
 }
 
 }  // namespace fork_gate_test

@@ -48,4 +48,33 @@ TEST_CASE("a reset removes handlers and the mask, and keeps what was ignored", "
   CHECK(WEXITSTATUS(child.wait()) == 0);
 }
 
+TEST_CASE("after a reset the kernel keeps ended children for who waits for them", "[signals]") {
+  support::RawChild child([] {
+    struct sigaction deaf {};
+    deaf.sa_handler = SIG_DFL;
+    deaf.sa_flags = SA_NOCLDWAIT;
+    ::sigaction(SIGCHLD, &deaf, nullptr);
+    os::reset_signals();
+    pid_t const pid = ::fork();
+    if (pid == 0) ::_exit(7);
+    int status = 0;
+    return ::waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 7 ? 0 : 1;
+  });
+  CHECK(WEXITSTATUS(child.wait()) == 0);
+}
+
+TEST_CASE("a signal that is ignored says so, until it is handled by default", "[signals]") {
+  support::RawChild child([] {
+    if (os::is_ignored(SIGUSR1)) return 1;
+    os::ignore_signal(SIGUSR1);
+    if (!os::is_ignored(SIGUSR1)) return 2;
+    ::raise(SIGUSR1);
+    os::handle_signal_by_default(SIGUSR1);
+    if (os::is_ignored(SIGUSR1)) return 3;
+    ::raise(SIGUSR1);
+    return 4;
+  });
+  CHECK(WTERMSIG(child.wait()) == SIGUSR1);
+}
+
 }  // namespace signals_test

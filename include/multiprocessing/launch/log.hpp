@@ -106,13 +106,10 @@ class Logger {
 
 namespace launch {
 
-/// For the library: what the parts put together say. They are put together only when the level is
-/// enabled. REQUIRES: the caller has locked nothing, because handlers may use the whole library.
+namespace log_detail {
 template <class... Parts>
-void log(LogLevel level, Parts const&... parts) noexcept {
-  auto& logger = Logger::of_this_process();
-  if (!logger.is_enabled_for(level)) [[likely]]
-    return;
+[[gnu::noinline, gnu::cold]] void put_together(Logger& logger, LogLevel level,
+                                               Parts const&... parts) noexcept {
   try {
     std::ostringstream text;
     text.imbue(std::locale::classic());
@@ -120,6 +117,15 @@ void log(LogLevel level, Parts const&... parts) noexcept {
     logger.log(level, text.str());
   } catch (...) {  // no memory, or a handler's
   }
+}
+}  // namespace log_detail
+
+/// For the library: what the parts put together say. They are put together only when the level is
+/// enabled. REQUIRES: the caller has locked nothing, because handlers may use the whole library.
+template <class... Parts>
+void log(LogLevel level, Parts const&... parts) noexcept {
+  auto& logger = Logger::of_this_process();
+  if (logger.is_enabled_for(level)) log_detail::put_together(logger, level, parts...);
 }
 
 /// What a process that is started by exec is to be told. Only with its turn do long lines of both

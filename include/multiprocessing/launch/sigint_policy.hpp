@@ -25,7 +25,7 @@ inline SigintPolicy as_parent_allows(SigintPolicy policy) noexcept {
 
 /// In a child, before any code of the user's. What the parent ignores stays ignored, but for
 /// SIGTERM and SIGCHLD.
-inline void start_from_clean_slate(SigintPolicy sigint) noexcept {
+[[gnu::hot]] inline void start_from_clean_slate(SigintPolicy sigint) noexcept {
   if (sigint == SigintPolicy::ignore) os::ignore_signal(SIGINT);
   os::reset_signals();
 }

@@ -47,7 +47,8 @@ class DefaultMethod {
   void force(StartMethod method) noexcept { chosen_ = static_cast<int>(method); }
 
   StartMethod get() noexcept {
-    choose(StartMethod::fork);
+    // Looked at first: also an exchange that changes nothing has the page copied after a fork.
+    if (chosen_.load() == kNone) choose(StartMethod::fork);
     return static_cast<StartMethod>(chosen_.load());
   }
 

@@ -4,15 +4,38 @@
 // thread of its own is inside such a lock: both sides hold this gate.
 #pragma once
 
+#include <sys/single_threaded.h>
+
 #include <mutex>
 #include <type_traits>
 
 namespace multiprocessing::os {
 
+/// A mutex that a process with one thread leaves alone: there is nobody to keep out, and after a
+/// fork both parent and child would have to copy the page that it is written to.
+class ForkGate {
+ public:
+  void lock() {
+    if (__libc_single_threaded) return;
+    mutex_.lock();
+    is_locked_ = true;
+  }
+  /// Also in a child, of its copy.
+  void unlock() noexcept {
+    if (!is_locked_) return;  // the only thread: else it was locked by who calls
+    is_locked_ = false;
+    mutex_.unlock();
+  }
+
+ private:
+  std::mutex mutex_;
+  bool is_locked_ = false;  // guarded by mutex_
+};
+
 /// Never destroyed: processes may still be started while static objects are.
-inline std::mutex& fork_gate() noexcept {
-  static_assert(std::is_trivially_destructible_v<std::mutex>);
-  static constinit std::mutex gate;
+inline ForkGate& fork_gate() noexcept {
+  static_assert(std::is_trivially_destructible_v<ForkGate>);
+  static constinit ForkGate gate;
   return gate;
 }
 

@@ -30,7 +30,7 @@ inline std::atomic<ForkListener>& fork_listener() noexcept {
   return listener;
 }
 
-inline pid_t fork_process() {
+[[gnu::hot]] inline pid_t fork_process() {
   std::lock_guard const gate(fork_gate());  // the child, too, unlocks its copy
   pid_t const pid = ::fork();
   if (pid == 0) return 0;
@@ -51,14 +51,14 @@ inline pid_t fork_process() {
 /// From now on std::exit() in this process runs the thread-local destructors of its thread, what
 /// was registered after this call, then `leave` with the exit code, which must not return: what the
 /// parent had registered never runs here.
-inline void intercept_exit(void (*leave)(int code, void*)) noexcept {
+[[gnu::hot]] inline void intercept_exit(void (*leave)(int code, void*)) noexcept {
   auto* const volatile on_exit_function = &::on_exit;
   // without memory for it, nothing may run
   if (on_exit_function(leave, nullptr) != 0) exit_now(1);
 }
 
 /// std::exit, as above. What leaves a registered function by an exception ends in std::terminate.
-[[noreturn]] inline void exit_normally(int code) noexcept {
+[[noreturn, gnu::hot]] inline void exit_normally(int code) noexcept {
   // Without the noexcept that the C library's declaration has: by it, compilers let exceptions pass
   // this frame, into whatever the child's stack began in.
   void (*const volatile exit_function)(int) = &::exit;
@@ -69,7 +69,8 @@ inline void intercept_exit(void (*leave)(int code, void*)) noexcept {
 /// Has the kernel kill this process when `parent` ends; kills it now if that has happened already.
 /// Beware: "ends" means the thread that forked. Only for children of single-threaded processes.
 inline void die_with_parent(pid_t parent) noexcept {
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  // As in set_command_name(): not by a name that every child would have to look up.
+  ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::raise(SIGKILL);
 }
 

@@ -4,9 +4,11 @@
 
 #include <signal.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
+#include <cstdint>
 #include <string>
 
 namespace multiprocessing::os {
@@ -25,26 +27,49 @@ inline std::string signal_description(int signal) {
   return text;
 }
 
+/// What a signal does now.
+struct Disposition {
+  using Handler = void (*)(int);
+
+  Handler handler = SIG_DFL;
+  unsigned long flags = 0;
+  // Of interest to the kernel only. It is asked without the C library, here and below: each of its
+  // functions lies on another page that every child would have to fetch.
+  void (*restorer)() = nullptr;
+  std::uint64_t mask = 0;
+
+  bool is_default() const noexcept { return handler == SIG_DFL; }
+  bool is_ignored() const noexcept { return handler == SIG_IGN; }
+
+  static Disposition of(int signal) noexcept {
+    Disposition now;
+    ::syscall(SYS_rt_sigaction, signal, nullptr, &now, sizeof now.mask);
+    return now;
+  }
+  /// REQUIRES: no handler of the program's.
+  void set_for(int signal) const noexcept {
+    ::syscall(SYS_rt_sigaction, signal, this, nullptr, sizeof mask);
+  }
+};
+
+inline void ignore_signal(int signal) noexcept { Disposition{SIG_IGN}.set_for(signal); }
+inline bool is_ignored(int signal) noexcept { return Disposition::of(signal).is_ignored(); }
+inline void handle_signal_by_default(int signal) noexcept { Disposition{SIG_DFL}.set_for(signal); }
+
 /// Removes the handlers that the parent had set, as exec would: they belong to a program state
 /// that does not exist in a child. Ignored signals stay ignored, but for those by which a child is
 /// asked to end and learns of its own children. Unblocks everything.
-inline void reset_signals() noexcept {
+[[gnu::hot]] inline void reset_signals() noexcept {
   for (int signal = 1; signal < NSIG; ++signal) {
-    struct sigaction action;
-    if (::sigaction(signal, nullptr, &action) != 0) continue;
-    bool const ignored = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_IGN;
-    bool const needed = signal == SIGTERM || signal == SIGCHLD;
-    bool const is_default = (action.sa_flags & SA_SIGINFO) == 0 && action.sa_handler == SIG_DFL;
-    // Flags matter, too: SA_NOCLDWAIT would have the kernel reap children unseen.
-    if ((is_default && signal != SIGCHLD) || (ignored && !needed)) continue;
-    struct sigaction plain {};
-    plain.sa_handler = SIG_DFL;
-    ::sigaction(signal, &plain, nullptr);
+    auto const now = Disposition::of(signal);
+    bool const is_needed = signal == SIGTERM || signal == SIGCHLD;
+    // It would have the kernel reap children unseen, also without a handler.
+    bool const is_deaf = signal == SIGCHLD && (now.flags & SA_NOCLDWAIT) != 0;
+    if ((now.is_default() && !is_deaf) || (now.is_ignored() && !is_needed)) continue;
+    handle_signal_by_default(signal);
   }
-  // By what SignalBlock has called in the parent, and not by sigemptyset: a function that the
-  // dynamic linker has yet to look up costs every child a dozen page faults.
-  sigset_t const none = {};
-  ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
+  std::uint64_t const none = 0;
+  ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof none);
 }
 
 /// Holds back all signals until the end of the scope: for a fork whose child starts from a clean
@@ -73,18 +98,11 @@ inline void raise_signal(int signal) noexcept { ::kill(::getpid(), signal); }
   for (;;) ::kill(::getpid(), SIGKILL);
 }
 
-inline void ignore_signal(int signal) noexcept { std::signal(signal, SIG_IGN); }
-inline bool is_ignored(int signal) noexcept {
-  struct sigaction action {};
-  return ::sigaction(signal, nullptr, &action) == 0 && (action.sa_flags & SA_SIGINFO) == 0 &&
-         action.sa_handler == SIG_IGN;
-}
 inline void unblock_signal(int signal) noexcept {
   sigset_t set;
   sigemptyset(&set);
   sigaddset(&set, signal);
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
-inline void handle_signal_by_default(int signal) noexcept { std::signal(signal, SIG_DFL); }
 
 }  // namespace multiprocessing::os

@@ -147,11 +147,11 @@ template <PlainRange Range>
     bytes = bytes.subspan(piece.size());
   }
 }
-/// Aligned, and of no more than a piece if there is something to check.
+/// Aligned, and of no more than a piece if there is something to check; or nothing at all.
 template <class T>
 bool can_be_copied_at_once(std::span<std::byte const> bytes) noexcept {
-  return lies_aligned<T>(bytes.data()) &&
-         (kEveryByteCounts<T> || bytes.size() <= kPiece<T> * sizeof(T));
+  return bytes.empty() || (lies_aligned<T>(bytes.data()) &&
+                           (kEveryByteCounts<T> || bytes.size() <= kPiece<T> * sizeof(T)));
 }
 template <PlainRange Range>
 void assign_elements(Range& values, std::span<std::byte const> bytes) {

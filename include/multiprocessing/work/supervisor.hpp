@@ -13,11 +13,14 @@
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/channel/message.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
 #include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/processors.hpp>
 #include <multiprocessing/shm/segment.hpp>
+#include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/initializer.hpp>
@@ -45,6 +48,7 @@ class Supervisor {
   /// Blocks: until the pool has ended or its owner is gone. Returns the nursery's exit code.
   int run(os::Fd const& ready) {
     board_.nursery_life.hold();
+    make_what_workers_inherit();
     try {
       for (std::size_t number = 0; number < wanted(); ++number) start_worker(number);
     } catch (std::system_error const& error) {
@@ -69,6 +73,9 @@ class Supervisor {
       bool const needed = phase == Board::Phase::Open || board_.has_work(segment_);
       if (!needed && nursery_.running() == 0 && !tasks_.has_postponed()) return 0;
       if (!needed) next_try_ = base::Deadline::never();
+      // Who waited for a task of the dead was woken on this processor, as like as not: it goes
+      // first, for a fork takes a while.
+      if (!news.ended.empty()) os::yield_processor();
       if (needed && next_try_is_due() && !replace_missing_workers()) return 1;
     }
   }
@@ -82,6 +89,13 @@ class Supervisor {
   static constexpr int kMostDeathsInInitializer = 5;
   // So long without a single worker, and the pool says that it is broken rather than to stall.
   static constexpr std::chrono::seconds kGiveUpAfter{10};
+
+  /// What each worker would have to make, and to look up the C library's functions for, at dozens
+  /// of page faults.
+  static void make_what_workers_inherit() {
+    channel::Scratch const scratch;
+    sync::AdaptiveSpin::of_this_thread();
+  }
 
   /// Those of higher numbers leave by themselves.
   std::size_t wanted() const noexcept { return board_.wanted_workers.load(); }
