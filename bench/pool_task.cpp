@@ -11,6 +11,8 @@
 //   pool/bytes/N         one call with N bytes, which it returns
 //   pool/workers/W       100,000 times apply_async, then get, with W workers
 //   pool/imap/N          N items, one task for each
+//   pool/queued/N        N tasks wait for a worker: bytes of this process for each, without the
+//                        handles
 //   pool/late            from the end of a task's timeout to its exception
 //   pool/death           from the moment a worker ends itself to the exception of its task
 //   pool/replacement     ... to the result of the next task, which no other worker could run
@@ -42,6 +44,8 @@
 #include <vector>
 
 #include <benchmark/benchmark.h>
+#include <multiprocessing/event.hpp>
+#include <multiprocessing/os/text_file.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/value.hpp>
 #ifdef BENCH_WITH_TBB
@@ -300,6 +304,29 @@ void imap(benchmark::State& state) {
   state.SetItemsProcessed(state.iterations() * state.range(0));
 }
 
+/// Of this process, also what it shares.
+std::size_t resident_bytes() {
+  auto const status = mp::os::read_text_file("/proc/self/status");
+  return static_cast<std::size_t>(mp::os::number_after(status, "VmRSS:").value_or(0)) * 1024;
+}
+
+void queued(benchmark::State& state) {
+  auto const count = static_cast<std::size_t>(state.range(0));
+  for (auto _ : state) {
+    mp::Pool pool(1);
+    mp::Event begin;
+    auto const gate = pool.apply_async([](mp::Event const& event) { event.wait(); }, begin);
+    std::vector<mp::AsyncResult<int>> results(count, pool.apply_async(next, 0));
+    auto const before = resident_bytes();
+    for (auto& result : results) result = pool.apply_async(next, 1);
+    auto const bytes = static_cast<double>(resident_bytes() - before);
+    state.counters["bytes_a_task"] = bytes / static_cast<double>(count);
+    begin.set();
+    for (auto& result : results) benchmark::DoNotOptimize(result.get());
+  }
+  state.SetItemsProcessed(state.range(0));
+}
+
 void late(benchmark::State& state) {
   constexpr auto kTimeout = std::chrono::milliseconds(5);
   mp::Pool pool(1);
@@ -380,6 +407,8 @@ int main(int argc, char** argv) {
   benchmark::RegisterBenchmark("pool/replacement", &death, Until::Replacement)
       ->Iterations(kNaps)
       ->UseManualTime();
+  // Last: the memory of what it forks is as large as this process has become.
+  benchmark::RegisterBenchmark("pool/queued", &queued)->Arg(1'000'000)->Iterations(1);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
 }

@@ -85,19 +85,26 @@ class TaskTable {
   }
   /// What it has kept. REQUIRES: as TaskGroup::result().
   std::span<std::byte const> result(work::TaskId id) {
-    auto const& task = entry(id);
-    if (task.result_bytes != work::TaskEntry::kInBlock) {
-      return {task.room + task.result_place, std::size_t{task.result_bytes}};
-    }
-    return multiprocessing::channel::bytes_in(shm::Arena::block_of(task.result_id.load()),
-                                              task.result_size);
+    auto& task = entry(id);
+    if (task.result_bytes != work::TaskEntry::kInBlock) return tasks().result(segment_, task);
+    return multiprocessing::channel::bytes_in(shm::Arena::block_of(annex(id).result_id.load()),
+                                              annex(id).result_size);
+  }
+  /// REQUIRES: it has one.
+  work::TaskAnnex& annex(work::TaskId id) noexcept { return tasks().annex(segment_, entry(id)); }
+  /// 0: it is in no block.
+  std::uint64_t input_block(work::TaskId id) noexcept {
+    return entry(id).has_annex() ? annex(id).input_id.load() : 0;
+  }
+  std::uint64_t result_block(work::TaskId id) noexcept {
+    return entry(id).has_annex() ? annex(id).result_id.load() : 0;
   }
 
  private:
   static constexpr shm::Offset kRoom = std::uint64_t{1} << 20;
   static std::uint64_t size(std::uint64_t capacity) {
-    return work::CodeTable::kSize +
-           capacity * (sizeof(work::TaskEntry) + 2 * sizeof(std::uint64_t));
+    return work::CodeTable::kSize + capacity * (sizeof(work::TaskEntry) + sizeof(work::TaskAnnex) +
+                                                2 * sizeof(std::uint64_t));
   }
   work::Board* make_board() {
     segment_.commit({work::Board::kPlace, segment_.size() - work::Board::kPlace});

@@ -20,7 +20,7 @@ using Phase = ChunkWord::Phase;
 
 namespace {
 
-constexpr std::size_t kTooLong = TaskEntry::kRoom + 1;  // for the entry
+constexpr std::size_t kTooLong = TaskDraft::kMostWithoutBlock + 1;
 
 /// What a worker keeps for the owner, in a block.
 void keep_large(TaskContext const& context) {
@@ -30,11 +30,11 @@ void keep_large(TaskContext const& context) {
 
 }  // namespace
 
-TEST_CASE("a draft has a block where the input is too large for the entry, or has company",
+TEST_CASE("a draft has a block where the input is too large for the task, or has company",
           "[task_book]") {
   std::string const text(kTooLong, 'x');
   auto const bytes = support::bytes_of(text);
-  CHECK(TaskDraft::of(0, bytes.first(TaskEntry::kRoom), {}).block.lease == nullptr);
+  CHECK(TaskDraft::of(0, bytes.first(kTooLong - 1), {}).block.lease == nullptr);
   CHECK(TaskDraft::of(0, bytes, {}).block.lease != nullptr);
   mp::wire::Parcel parcel;
   mp::wire::Bytes message;
@@ -59,14 +59,14 @@ TEST_CASE("a task that is put up has what its draft says", "[task_book]") {
   CHECK(task.code == 7);
   CHECK(task.retries == 3);
   CHECK(task.failures == 0);
-  CHECK(task.deaths == 0);
+  CHECK(table.annex(id).deaths == 0);
   CHECK(task.may_be_retried_after(multiprocessing::RetryOn::timeout));
   CHECK(!task.may_be_retried_after(multiprocessing::RetryOn::crash));
   CHECK(task.timeout_ms == 1000);
-  CHECK(task.grace_ms == 20);
-  CHECK(task.backoff_ms == 30);
+  CHECK(table.annex(id).grace_ms == 20);
+  CHECK(table.annex(id).backoff_ms == 30);
   CHECK((task.flags & TaskEntry::kTellAll) != 0);
-  CHECK(support::text_of({task.room, task.input_bytes}) == "input");
+  CHECK(support::text_of(table.tasks().input(table.segment(), table.entry(id))) == "input");
 }
 
 TEST_CASE("the entry of a task that is over is used again, under another name", "[task_book]") {
@@ -81,10 +81,10 @@ TEST_CASE("the entry of a task that is over is used again, under another name", 
   CHECK(second.generation != first.generation);
   auto const& task = table.entry(second);
   CHECK(task.failures == 0);
-  CHECK(task.flags == 0);
+  CHECK(task.flags == TaskEntry::kHasAnnex);  // that stays
   CHECK(task.result_bytes == 0);
-  CHECK(task.result_id == 0);
-  CHECK(task.input_id == 0);
+  CHECK(table.result_block(second) == 0);
+  CHECK(table.input_block(second) == 0);
 }
 
 TEST_CASE("a generation that has come round leaves out the 0 of no task", "[task_book]") {
@@ -212,7 +212,7 @@ TEST_CASE("a result that a worker has named, and lost when it was killed, is nob
     mp::shm::Lease const lost(100);
     block = lost.block();
     table.entry(id).result_bytes = TaskEntry::kInBlock;
-    table.entry(id).result_id = lost.id();
+    table.tasks().make_annex(table.segment(), table.entry(id)).result_id = lost.id();
   }
   {
     mp::shm::Lease const another(100);  // in the same block

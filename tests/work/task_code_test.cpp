@@ -97,7 +97,7 @@ TEST_CASE("a function that returns nothing has run when its task is done", "[tas
   told = 0;
   auto const id = run<CallCode<void (*)(int), int>>(table, &tell, 5);
   CHECK(table.phase(id) == Phase::Done);
-  CHECK(table.entry(id).result_size == 0);
+  CHECK(table.entry(id).result_bytes == 0);
   CHECK(told == 5);
 }
 

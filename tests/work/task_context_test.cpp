@@ -40,9 +40,14 @@ struct Claimed {
     table.claim(0);
   }
   TaskEntry& task() { return table.entry(id); }
-  TaskContext context() { return {modules, fork_detector, codes, table.tasks(), task()}; }
+  TaskContext context() {
+    return {table.segment(), modules, fork_detector, codes, table.tasks(), task()};
+  }
+  std::uint64_t result_block() { return table.result_block(id); }
   std::string result() { return text_of(table.result(id)); }
 };
+
+constexpr std::size_t kMost = TaskDraft::kMostWithoutBlock;
 
 std::string text(std::size_t size, char letter) { return std::string(size, letter); }
 
@@ -50,10 +55,10 @@ std::string text(std::size_t size, char letter) { return std::string(size, lette
 
 TEST_CASE("an input is read where it lies, in the entry or in a block", "[task_context]") {
   for (std::size_t const size : {std::size_t{0}, std::size_t{1}, TaskEntry::kRoom,
-                                 TaskEntry::kRoom + 1, std::size_t{100'000}}) {
+                                 TaskEntry::kRoom + 1, kMost, kMost + 1, std::size_t{100'000}}) {
     Claimed claimed(text(size, 'i'));
     CHECK(text_of(claimed.context().input()) == text(size, 'i'));
-    CHECK((claimed.task().input_id == 0) == (size <= TaskEntry::kRoom));
+    CHECK((claimed.table.input_block(claimed.id) == 0) == (size <= kMost));
     CHECK(claimed.context().parcel().empty());
   }
 }
@@ -61,16 +66,16 @@ TEST_CASE("an input is read where it lies, in the entry or in a block", "[task_c
 TEST_CASE("a result is kept in the entry or in a block that belongs to the board",
           "[task_context]") {
   for (std::size_t const size : {std::size_t{0}, std::size_t{1}, TaskEntry::kRoom,
-                                 TaskEntry::kRoom + 1, std::size_t{100'000}}) {
+                                 TaskEntry::kRoom + 1, kMost, kMost + 1, std::size_t{100'000}}) {
     Claimed claimed("input");
     auto const before = used_blocks();
     claimed.context().keep(bytes_of(text(size, 'r')), {});
-    bool const in_block = size > TaskEntry::kRoom;
+    bool const in_block = size > kMost;
     CHECK(claimed.result() == text(size, 'r'));
     CHECK(used_blocks() == before + (in_block ? 1 : 0));
-    CHECK((claimed.task().result_id != 0) == in_block);
+    CHECK((claimed.result_block() != 0) == in_block);
     if (in_block) {
-      auto const block = mp::shm::Arena::block_of(claimed.task().result_id);
+      auto const block = mp::shm::Arena::block_of(claimed.result_block());
       auto const& arena = mp::shm::Heap::instance().arena();
       CHECK(arena.owner_of(block) == claimed.table.tasks().anchor);
     }
@@ -78,29 +83,44 @@ TEST_CASE("a result is kept in the entry or in a block that belongs to the board
 }
 
 TEST_CASE("a result leaves the input to a later try, where there may be one", "[task_context]") {
-  auto const input = text(TaskEntry::kRoom - 16, 'i');
-  auto const result = text(17, 'r');
-  {
-    Claimed only_try(input);
-    only_try.context().keep(bytes_of(result), {});
-    CHECK(only_try.task().result_id == 0);
+  auto const lengths = {
+      std::size_t{0}, std::size_t{1}, TaskEntry::kRoom - 1, TaskEntry::kRoom, TaskEntry::kRoom + 1,
+      kMost - 1,      kMost};
+  for (auto const input_length : lengths) {
+    for (auto const result_length : lengths) {
+      INFO("input " << input_length << ", result " << result_length);
+      auto const input = text(input_length, 'i');
+      auto const result = text(result_length, 'r');
+
+      Claimed only_try(input);
+      only_try.context().keep(bytes_of(result), {});
+      CHECK(only_try.result() == result);
+      CHECK(only_try.result_block() == 0);  // it lies over the input
+
+      Claimed first_try(input, 1);
+      first_try.context().keep(bytes_of(result), {});
+      CHECK(first_try.result() == result);
+      CHECK(text_of(first_try.context().input()) == input);
+
+      Claimed last_try(input, 1);
+      last_try.task().failures = 1;
+      last_try.context().keep(bytes_of(result), {});
+      CHECK(last_try.result() == result);
+      CHECK(last_try.result_block() == 0);
+    }
   }
-  Claimed claimed(input, 1);
-  claimed.context().keep(bytes_of(result), {});
-  CHECK(claimed.task().result_id != 0);  // both do not fit
-  CHECK(claimed.result() == result);
-  CHECK(text_of(claimed.context().input()) == input);
+}
 
-  Claimed short_one(input, 1);
-  short_one.context().keep(bytes_of(text(16, 'r')), {});
-  CHECK(short_one.task().result_id == 0);
-  CHECK(short_one.result() == text(16, 'r'));
-  CHECK(text_of(short_one.context().input()) == input);
+TEST_CASE("a result that does not fit beside its input goes into a block", "[task_context]") {
+  Claimed claimed(text(kMost - 16, 'i'), 1);
+  claimed.context().keep(bytes_of(text(TaskEntry::kRoom + 1, 'r')), {});
+  CHECK(claimed.result_block() != 0);
+}
 
-  Claimed last_try(input, 1);
-  last_try.task().failures = 1;
-  last_try.context().keep(bytes_of(result), {});
-  CHECK(last_try.task().result_id == 0);
+TEST_CASE("a task with a small input and a small result needs no annex", "[task_context]") {
+  Claimed claimed(text(TaskEntry::kRoom, 'i'));
+  claimed.context().keep(bytes_of(text(TaskEntry::kRoom, 'r')), {});
+  CHECK(!claimed.task().has_annex());
 }
 
 TEST_CASE("shared objects come along with inputs and results", "[task_context]") {
@@ -123,8 +143,8 @@ TEST_CASE("shared objects come along with inputs and results", "[task_context]")
     wire::Parcel along;
     wire::encode(answer, value, along);
     context.keep(answer, along);
-    REQUIRE(claimed.task().result_id != 0);
-    auto const block = mp::shm::Arena::block_of(claimed.task().result_id);
+    REQUIRE(claimed.result_block() != 0);
+    auto const block = mp::shm::Arena::block_of(claimed.result_block());
     auto bytes = claimed.table.result(claimed.id);
     CHECK(wire::decode<mp::RawValue<int>>(bytes, mp::channel::enclosed_in(block)).value() == 6);
   }

@@ -142,7 +142,7 @@ class TaskGroup {
   /// The bytes of its result, and what came along. Throws what went wrong instead: the task's
   /// exception, WorkerDied, CancelledError, BrokenProcessPool. REQUIRES: settled(i).
   std::span<std::byte const> result(std::size_t i) const {
-    auto const& task = entry(i);
+    auto& task = entry(i);
     switch (task.read().phase) {
       case Phase::Done:
         return kept(task);
@@ -168,7 +168,7 @@ class TaskGroup {
   wire::Parcel parcel(std::size_t i) const {
     auto const& task = entry(i);
     if (task.result_bytes != TaskEntry::kInBlock) return {};
-    return channel::enclosed_in(shm::Arena::block_of(task.result_id.load()));
+    return channel::enclosed_in(shm::Arena::block_of(annex(task).result_id.load()));
   }
 
   // For messages.
@@ -209,11 +209,17 @@ class TaskGroup {
   }
   TaskEntry& entry(std::size_t i) const noexcept { return crew_->entry(tasks()[i]); }
 
-  static std::span<std::byte const> kept(TaskEntry const& task) {
+  /// REQUIRES: it has one, as tasks with retries and those with something in a block have.
+  TaskAnnex const& annex(TaskEntry const& task) const noexcept {
+    return crew_->board().tasks.annex(crew_->segment(), task);
+  }
+
+  std::span<std::byte const> kept(TaskEntry& task) const {
     if (task.result_bytes != TaskEntry::kInBlock) {
-      return {task.room + task.result_place, std::size_t{task.result_bytes}};
+      return crew_->board().tasks.result(crew_->segment(), task);
     }
-    return channel::bytes_in(shm::Arena::block_of(task.result_id.load()), task.result_size);
+    auto const& its = annex(task);
+    return channel::bytes_in(shm::Arena::block_of(its.result_id.load()), its.result_size);
   }
 
   /// "Pool.map_async, items 3 to 5 of 10"
@@ -236,8 +242,9 @@ class TaskGroup {
     std::memcpy(&death, task.room, sizeof death);
     auto const logged = crew_->board().deaths.find(crew_->segment(), death.death);
     std::string others;
-    if (task.retries != 0 && task.deaths != 0) {
-      others = "; " + std::to_string(task.deaths) + " before it had died, too";
+    auto const deaths = task.retries != 0 ? annex(task).deaths : 0;
+    if (deaths != 0) {
+      others = "; " + std::to_string(deaths) + " before it had died, too";
       if (task.may_be_retried_after(RetryOn::crash)) others += ", so it is not run again";
     }
     throw_worker_died(describe(i),

@@ -28,8 +28,9 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
+#include <new>
 #include <optional>
+#include <span>
 
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/os/processors.hpp>
@@ -39,21 +40,9 @@
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/code_table.hpp>
 #include <multiprocessing/work/idle_workers.hpp>
-#include <multiprocessing/work/retry_on.hpp>
+#include <multiprocessing/work/task_entry.hpp>
 
 namespace multiprocessing::work {
-
-/// Names a task as long as its entry is not used for another.
-struct TaskId {
-  std::uint32_t generation;  ///< never 0
-  std::uint32_t index;
-
-  std::uint64_t pack() const noexcept { return std::uint64_t{generation} << 32 | index; }
-  static TaskId unpack(std::uint64_t packed) noexcept {
-    return {static_cast<std::uint32_t>(packed >> 32), static_cast<std::uint32_t>(packed)};
-  }
-  friend bool operator==(TaskId, TaskId) = default;
-};
 
 /// A name, and the lowest bits of its position in a ring: which of two neighbours it is.
 struct NamedAt {
@@ -74,61 +63,12 @@ struct NamedAt {
   static constexpr std::uint64_t kPosition = UINT32_MAX & ~((std::uint64_t{1} << kIndexBits) - 1);
 };
 
-/// How a worker ended that had claimed a task, as ChunkResult says it.
-struct TaskDeath {
-  std::int32_t pid;
-  std::int32_t end_code;
-  std::int32_t end_status;
-  std::uint32_t death;
-};
-
-/// A task. All but the atomic members are written by the owner before it is published, then by who
-/// has claimed it before that settles it; by the nursery while nobody has it. Of one with little
-/// input and a small result the first cache line is all that is ever touched.
-struct alignas(base::kCacheLine) TaskEntry {
-  static constexpr std::size_t kRoom = 44;
-  static constexpr std::uint8_t kInBlock = UINT8_MAX;  ///< for a number of bytes
-  // In `flags`.
-  static constexpr std::uint8_t kTellAll = 1;    ///< somebody waits for any of many
-  static constexpr unsigned kRetryOnShift = 1;   ///< from here on, three bits: RetryOn
-  static constexpr std::uint8_t kStop = 1 << 4;  ///< it is to stop, and not to be run again
-
-  AtomicChunkWord word{0};
-  sync::EventCount settled;
-  CodeNumber code = 0;           ///< a RunTask
-  std::uint32_t timeout_ms = 0;  ///< until it is to stop; 0: it has all the time
-  std::uint16_t retries = 0;     ///< how many of its runs may go wrong before that is its result
-  std::uint16_t failures = 0;    ///< how many have
-  std::atomic<std::uint8_t> flags{0};
-  std::uint8_t input_bytes = 0;  ///< from the begin of `room` on, or kInBlock
-  std::uint8_t result_bytes = 0;
-  std::uint8_t result_place = 0;  ///< in `room`
-  std::int32_t late_pid = 0;      ///< of the worker that did not do it in time
-  std::byte room[kRoom] = {};
-  std::uint32_t backoff_ms = 0;  ///< from its first failure to its second run; then twice as long
-  // Of what is in blocks of the heap.
-  std::uint64_t input_size = 0;
-  std::uint64_t result_size = 0;
-  std::atomic<std::uint64_t> input_id{0};  ///< 0: there is none, or it was given up
-  std::atomic<std::uint64_t> result_id{0};
-  std::uint32_t grace_ms = 0;  ///< from the time it is to stop to the time it is stopped
-  std::uint16_t deaths = 0;    ///< of workers that it has cost
-
-  bool is_to_stop() const noexcept { return (flags.load() & kStop) != 0; }
-  bool may_be_retried() const noexcept { return failures < retries && !is_to_stop(); }
-  bool may_be_retried_after(RetryOn what) const noexcept {
-    return may_be_retried() && (flags.load() >> kRetryOnShift & static_cast<unsigned>(what)) != 0;
-  }
-  ChunkWord read() const noexcept { return ChunkWord::unpack(word.load()); }
-};
-static_assert(sizeof(TaskEntry) == 2 * base::kCacheLine);
-static_assert(offsetof(TaskEntry, room) == 40, "24 bytes of the room are in the first line");
-
 /// The shared part. Threads and processes: all members safe, unless they say who may call them.
 class TaskBoard {
  public:
   // constant, written by the owner
   shm::Offset entries = 0;
+  shm::Offset annexes = 0;
   std::uint32_t capacity = 0;                   ///< entries, and slots of each ring; a power of two
   std::atomic<std::uint32_t> entries_ready{0};  ///< have pages; more as they are used first
   std::uint64_t anchor = 0;  ///< the id of the block that all blocks of tasks belong to
@@ -156,6 +96,34 @@ class TaskBoard {
   TaskEntry& entry(shm::Segment const& segment, std::uint32_t index) const noexcept {
     return segment.at<TaskEntry>(entries)[index];
   }
+  /// Addresses without memory, unless the task has an annex.
+  TaskAnnex& annex(shm::Segment const& segment, TaskEntry const& task) const noexcept {
+    return segment.at<TaskAnnex>(annexes)[index_of(segment, task)];
+  }
+  /// For who may write to the task. Throws: std::bad_alloc.
+  TaskAnnex& make_annex(shm::Segment const& segment, TaskEntry& task) const {
+    auto& its = annex(segment, task);
+    if (task.has_annex()) return its;
+    segment.commit({annexes + index_of(segment, task) * sizeof(TaskAnnex), sizeof(TaskAnnex)});
+    new (&its) TaskAnnex;
+    task.flags |= TaskEntry::kHasAnnex;
+    return its;
+  }
+  /// Where a part of an input or result lies. REQUIRES: an annex, for places that are there.
+  std::byte* at_place(shm::Segment const& segment, TaskEntry& task,
+                      std::size_t place) const noexcept {
+    if (place < TaskEntry::kRoom) return task.room + place;
+    return annex(segment, task).room + (place - TaskEntry::kRoom);
+  }
+  /// What is not in a block.
+  std::span<std::byte const> input(shm::Segment const& segment, TaskEntry& task) const noexcept {
+    auto const place = TaskEntry::place_of_input(task.input_bytes);
+    return {at_place(segment, task, place), std::size_t{task.input_bytes}};
+  }
+  std::span<std::byte const> result(shm::Segment const& segment, TaskEntry& task) const noexcept {
+    return {at_place(segment, task, task.result_place), std::size_t{task.result_bytes}};
+  }
+
   std::atomic<std::uint64_t>& slot(shm::Segment const& segment, Ring const& ring,
                                    std::uint64_t position) const noexcept {
     return segment.at<std::atomic<std::uint64_t>>(ring.slots)[position & (capacity - 1)];
@@ -257,6 +225,11 @@ class TaskBoard {
   void tell_all() noexcept {
     told.fetch_add(1);
     news.notify_all();
+  }
+
+ private:
+  std::uint64_t index_of(shm::Segment const& segment, TaskEntry const& task) const noexcept {
+    return static_cast<std::uint64_t>(&task - segment.at<TaskEntry>(entries));
   }
 };
 

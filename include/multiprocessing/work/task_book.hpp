@@ -38,14 +38,16 @@ struct TaskTerms {
 struct TaskDraft {
   CodeNumber code = 0;
   std::span<std::byte const> input;
-  channel::Enclosed block = {};  ///< the input, where it is too large for the entry, or has handles
+  channel::Enclosed block = {};  ///< the input, where it is too large for the task, or has handles
   TaskTerms options = {};
+
+  static constexpr std::size_t kMostWithoutBlock = std::max(TaskEntry::kRoom, TaskAnnex::kRoom);
 
   /// Throws: std::bad_alloc.
   static TaskDraft of(CodeNumber code, std::span<std::byte const> input, wire::Parcel const& parcel,
                       TaskTerms const& options = {}) {
     TaskDraft draft{.code = code, .input = input, .options = options};
-    if (input.size() > TaskEntry::kRoom || !parcel.empty()) {
+    if (input.size() > kMostWithoutBlock || !parcel.empty()) {
       draft.block = channel::enclose(input, parcel);
     }
     return draft;
@@ -63,10 +65,11 @@ class TaskBook {
     auto next = room.offset;
     auto const take = [&](std::uint64_t size) { return std::exchange(next, next + size); };
     board.codes.places = take(CodeTable::kSize);
-    auto const each = sizeof(TaskEntry) + 2 * sizeof(std::uint64_t);
+    auto const each = sizeof(TaskEntry) + sizeof(TaskAnnex) + 2 * sizeof(std::uint64_t);
     auto const most = std::min<std::uint64_t>((room.end() - next) / each, kMost);
     board.capacity = static_cast<std::uint32_t>(std::bit_floor(most));
     board.entries = take(board.capacity * sizeof(TaskEntry));
+    board.annexes = take(board.capacity * sizeof(TaskAnnex));
     board.submitted.slots = take(board.capacity * sizeof(std::uint64_t));
     board.retried.slots = take(board.capacity * sizeof(std::uint64_t));
   }
@@ -89,32 +92,14 @@ class TaskBook {
     }
     auto const index = take_entry();
     auto& task = board_.entry(segment_, index);
-    auto const before = task.read();
-    TaskId id{before.generation + 1, index};
+    try {
+      write(task, draft);
+    } catch (...) {
+      free_.push_back(index);
+      throw;
+    }
+    TaskId id{task.read().generation + 1, index};
     if (id.generation == 0) id.generation = 1;
-    task.code = draft.code;
-    task.retries = draft.options.retries;
-    task.timeout_ms = draft.options.timeout_ms;
-    task.failures = 0;
-    task.result_bytes = 0;
-    auto flags = draft.options.tells_all ? unsigned{TaskEntry::kTellAll} : 0;
-    if (task.retries != 0) {
-      flags |= static_cast<unsigned>(draft.options.retry_on) << TaskEntry::kRetryOnShift;
-      task.backoff_ms = draft.options.backoff_ms;  // in its second cache line
-      task.deaths = 0;
-    }
-    if (task.timeout_ms != 0) task.grace_ms = draft.options.grace_ms;
-    // relaxed: pairs with nothing; it is published behind it
-    task.flags.store(static_cast<std::uint8_t>(flags), std::memory_order_relaxed);
-    task.input_bytes = static_cast<std::uint8_t>(draft.input.size());
-    if (draft.block.lease != nullptr) {
-      task.input_bytes = TaskEntry::kInBlock;
-      task.input_size = draft.input.size();
-      task.input_id = draft.block.lease->id();
-      shm::Heap::instance().arena().give(draft.block.lease->block(), board_.anchor);
-    } else if (!draft.input.empty()) {
-      std::memcpy(task.room, draft.input.data(), draft.input.size());
-    }
     // Pairs with the claim of the word, for those who know the name from before.
     task.word.store(ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack(),
                     std::memory_order_release);
@@ -154,6 +139,42 @@ class TaskBook {
     return index + count;
   }
 
+  /// All but the word. Throws: std::bad_alloc.
+  void write(TaskEntry& task, TaskDraft const& draft) {
+    auto const& terms = draft.options;
+    auto const input = draft.input;
+    bool const is_in_block = draft.block.lease != nullptr;
+    task.code = draft.code;
+    task.retries = terms.retries;
+    task.timeout_ms = terms.timeout_ms;
+    task.failures = 0;
+    task.result_bytes = 0;
+    task.input_bytes = is_in_block ? TaskEntry::kInBlock : static_cast<std::uint8_t>(input.size());
+    auto flags = unsigned{task.flags.load()} & TaskEntry::kHasAnnex;
+    if (terms.tells_all) flags |= TaskEntry::kTellAll;
+    if (terms.retries != 0) {
+      flags |= static_cast<unsigned>(terms.retry_on) << TaskEntry::kRetryOnShift;
+    }
+    // relaxed: pairs with nothing; it is published behind it
+    task.flags.store(static_cast<std::uint8_t>(flags), std::memory_order_relaxed);
+    bool const has_grace = terms.timeout_ms != 0 && (terms.grace_ms != 0 || task.has_annex());
+    if (terms.retries != 0 || has_grace || is_in_block || input.size() > TaskEntry::kRoom) {
+      auto& annex = board_.make_annex(segment_, task);
+      annex.backoff_ms = terms.backoff_ms;
+      annex.deaths = 0;
+      annex.grace_ms = terms.grace_ms;
+      if (is_in_block) {
+        annex.input_size = input.size();
+        annex.input_id = draft.block.lease->id();
+        shm::Heap::instance().arena().give(draft.block.lease->block(), board_.anchor);
+      }
+    }
+    if (!is_in_block && !input.empty()) {
+      auto* const place = board_.at_place(segment_, task, TaskEntry::place_of_input(input.size()));
+      std::memcpy(place, input.data(), input.size());
+    }
+  }
+
   std::uint32_t take_entry() {
     if (free_.empty() && made_ == board_.capacity) sweep(abandoned_.size());
     if (!free_.empty()) {
@@ -183,8 +204,8 @@ class TaskBook {
 
   void free(std::uint32_t index) noexcept {
     auto& task = board_.entry(segment_, index);
-    if (task.input_bytes == TaskEntry::kInBlock) give_up_block(board_, task.input_id);
-    if (task.result_bytes == TaskEntry::kInBlock) give_up_block(board_, task.result_id);
+    if (task.input_bytes == TaskEntry::kInBlock) give_up_input(segment_, board_, task);
+    if (task.result_bytes == TaskEntry::kInBlock) give_up_result(segment_, board_, task);
     free_.push_back(index);
   }
 

@@ -34,7 +34,18 @@ inline void give_up_block(TaskBoard const& board, std::atomic<std::uint64_t>& na
   }
 }
 
+/// What is in blocks, of a task that may have none.
+inline void give_up_input(shm::Segment const& segment, TaskBoard const& board,
+                          TaskEntry const& task) noexcept {
+  if (task.has_annex()) give_up_block(board, board.annex(segment, task).input_id);
+}
+inline void give_up_result(shm::Segment const& segment, TaskBoard const& board,
+                           TaskEntry const& task) noexcept {
+  if (task.has_annex()) give_up_block(board, board.annex(segment, task).result_id);
+}
+
 struct TaskContext {
+  shm::Segment const& segment;
   os::ModuleTable const& modules;
   os::ForkDetector const& fork_detector;
   CodeReader& codes;
@@ -42,8 +53,8 @@ struct TaskContext {
   TaskEntry& task;
 
   std::span<std::byte const> input() const {
-    if (is_in_block()) return channel::bytes_in(input_block(), task.input_size);
-    return {task.room, std::size_t{task.input_bytes}};
+    if (is_in_block()) return channel::bytes_in(input_block(), annex().input_size);
+    return board.input(segment, task);
   }
   wire::Parcel parcel() const {
     return is_in_block() ? channel::enclosed_in(input_block()) : wire::Parcel();
@@ -57,29 +68,39 @@ struct TaskContext {
   /// Keeps the result for the owner. Throws: std::bad_alloc.
   void keep(std::span<std::byte const> bytes, wire::Parcel const& parcel) const {
     // Behind what a retry would need.
-    auto const used = task.may_be_retried() && !is_in_block() ? task.input_bytes : std::uint8_t{0};
-    if (parcel.empty() && bytes.size() <= TaskEntry::kRoom - used) {
-      if (!bytes.empty()) std::memcpy(task.room + used, bytes.data(), bytes.size());
-      task.result_place = used;
-      task.result_bytes = static_cast<std::uint8_t>(bytes.size());
-      return;
+    std::size_t const kept = task.may_be_retried() && !is_in_block() ? task.input_bytes : 0;
+    bool const is_kept_in_annex = kept > TaskEntry::kRoom;
+    if (parcel.empty() && bytes.size() <= TaskEntry::kRoom - (is_kept_in_annex ? 0 : kept)) {
+      return keep_at(is_kept_in_annex ? 0 : kept, bytes);
+    }
+    auto& its = board.make_annex(segment, task);
+    if (parcel.empty() && bytes.size() <= TaskAnnex::kRoom - (is_kept_in_annex ? kept : 0)) {
+      return keep_at(TaskEntry::kRoom + (is_kept_in_annex ? kept : 0), bytes);
     }
     auto const block = channel::enclose(bytes, parcel);
     task.result_bytes = TaskEntry::kInBlock;
-    task.result_size = bytes.size();
-    task.result_id = block.lease->id();
+    its.result_size = bytes.size();
+    its.result_id = block.lease->id();
     shm::Heap::instance().arena().give(block.lease->block(), board.anchor);
   }
 
   /// Gives up the input, unless the task may be run again: the result may be kept for long.
   /// REQUIRES: it has been run.
   void give_up_input() const noexcept {
-    if (is_in_block() && !task.may_be_retried()) give_up_block(board, task.input_id);
+    if (is_in_block() && !task.may_be_retried()) work::give_up_input(segment, board, task);
   }
 
  private:
+  void keep_at(std::size_t place, std::span<std::byte const> bytes) const noexcept {
+    if (!bytes.empty())
+      std::memcpy(board.at_place(segment, task, place), bytes.data(), bytes.size());
+    task.result_place = static_cast<std::uint8_t>(place);
+    task.result_bytes = static_cast<std::uint8_t>(bytes.size());
+  }
+
+  TaskAnnex& annex() const noexcept { return board.annex(segment, task); }
   bool is_in_block() const noexcept { return task.input_bytes == TaskEntry::kInBlock; }
-  shm::Number input_block() const noexcept { return shm::Arena::block_of(task.input_id.load()); }
+  shm::Number input_block() const noexcept { return shm::Arena::block_of(annex().input_id.load()); }
 };
 
 /// Runs a task: decodes the function and its arguments, calls it, keeps the result.

@@ -59,7 +59,7 @@ class TaskWarden {
       board_.tasks.tell(its);  // it may have been killed before it did that
       return;
     }
-    give_up_block(board_.tasks, its.result_id);
+    give_up_result(segment_, board_.tasks, its);
     if (word.phase == ChunkWord::Phase::Condemned) {
       if (its.may_be_retried() && retry(id, word)) return;
       its.late_pid = dead.pid;  // somebody has asked it to stop meanwhile
@@ -67,10 +67,13 @@ class TaskWarden {
       return;
     }
     auto const death = number_of_death();
-    if (its.may_be_retried_after(RetryOn::crash) && its.deaths + 1U < board_.quarantine_after) {
-      ++its.deaths;
-      retry(id, word);
-      return;
+    if (its.may_be_retried_after(RetryOn::crash)) {
+      auto& deaths = annex(its).deaths;
+      if (deaths + 1U < board_.quarantine_after) {
+        ++deaths;
+        retry(id, word);
+        return;
+      }
     }
     TaskDeath const how{dead.pid, end_code(dead.status), end_status(dead.status), death};
     std::memcpy(its.room, &how, sizeof how);
@@ -122,6 +125,10 @@ class TaskWarden {
 
  private:
   TaskEntry& task(TaskId id) const noexcept { return board_.tasks.entry(segment_, id.index); }
+  /// REQUIRES: it has one, as tasks with retries have.
+  TaskAnnex& annex(TaskEntry const& task) const noexcept {
+    return board_.tasks.annex(segment_, task);
+  }
 
   base::Deadline next_deadline() const {
     auto const next = board_.next_deadline.load();
@@ -164,7 +171,7 @@ class TaskWarden {
   bool retry(TaskId id, ChunkWord word) {
     auto& its = task(id);
     auto const failures = its.failures++;
-    auto const wait = backoff(std::chrono::milliseconds(its.backoff_ms), failures);
+    auto const wait = backoff(std::chrono::milliseconds(annex(its).backoff_ms), failures);
     auto expected = word.pack();
     auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
     if (!its.word.compare_exchange_strong(expected, free)) return false;

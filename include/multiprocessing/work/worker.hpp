@@ -156,7 +156,7 @@ class Worker {
   void run_claimed(TaskId id) {
     auto& tasks = board_->tasks;
     auto& task = tasks.entry(*segment_, id.index);
-    TaskContext const context{*modules_, fork_detector_, codes_, tasks, task};
+    TaskContext const context{*segment_, *modules_, fork_detector_, codes_, tasks, task};
     auto phase = ChunkWord::Phase::Done;
     begin_time(task);
     try {
@@ -221,7 +221,8 @@ class Worker {
     if (task.timeout_ms == 0) return running.begin(task);
     auto const stop = base::Deadline::after(std::chrono::milliseconds(task.timeout_ms));
     running.begin(task, stop);
-    auto const end = stop.time() + std::chrono::milliseconds(task.grace_ms);
+    auto const grace = task.has_annex() ? board_->tasks.annex(*segment_, task).grace_ms : 0;
+    auto const end = stop.time() + std::chrono::milliseconds(grace);
     auto const count = end.time_since_epoch().count();
     board_->pages[number_].deadline = count;
     auto next = board_->next_deadline.load();
@@ -246,7 +247,7 @@ class Worker {
   /// Blocks: until the nursery, which dies with this process, has the task, to be run once more.
   void hand_back(TaskId id, TaskEntry& task) {
     end_time(task);
-    give_up_block(board_->tasks, task.result_id);
+    give_up_result(*segment_, board_->tasks, task);
     auto& page = board_->pages[number_];
     page.handed_back = id.pack();
     os::signal_eventfd(*nursery_wake_);
