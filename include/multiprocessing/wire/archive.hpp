@@ -270,11 +270,21 @@ class ArchiveFor {
 
 namespace archive_detail {
 
+/// Nothing has to be done to its bytes.
+template <class T>
+inline constexpr bool kIsItsOwnBytes = false;
+template <PlainMessage T>
+inline constexpr bool kIsItsOwnBytes<T> = kEveryByteCounts<T>;
+
 template <class T>
 void append(Bytes& sink, T const& value, Parcel* parcel) {
   auto const before = sink.size();
   try {
-    if constexpr (NeedsNoArchive<T>) {
+    if constexpr (kIsItsOwnBytes<T>) {
+      // Sooner than by a Writer, which makes room for more, and zeros it.
+      auto const* const first = reinterpret_cast<std::byte const*>(std::addressof(value));
+      sink.insert(sink.end(), first, first + sizeof value);
+    } else if constexpr (NeedsNoArchive<T>) {
       Writer writer(sink);
       archive::write_alone(writer, value);
       writer.finish();
