@@ -171,6 +171,10 @@ class Pool {
   /// range itself throws passes through, and no item has run then. Python:
   /// multiprocessing.pool.Pool.map; differs: Python throws the failure that came first.
   ///
+  /// Many plain items that lie side by side, with plain results or none, go out a part at a time: a
+  /// few MiB of shared memory do for any number of them. After a failure, parts that have not gone
+  /// out yet do not run.
+  ///
   /// In place: where `items` is an Array or RawArray of T, and f takes `T&` (not `T`, `T const&`,
   /// `auto&&`) and returns nothing, f runs on the array's own elements; nothing is copied. Its lock
   /// is not taken: hold it, or let others leave the array alone, until this returns. After a

@@ -30,24 +30,18 @@
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/heap.hpp>
-#include <multiprocessing/shm/private_arena.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/wait_word.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/callbacks.hpp>
 #include <multiprocessing/work/initializer.hpp>
+#include <multiprocessing/work/job_book.hpp>
 #include <multiprocessing/work/supervisor.hpp>
 #include <multiprocessing/work/task_book.hpp>
 #include <multiprocessing/work/trace_file.hpp>
 #include <multiprocessing/work/trace_log.hpp>
 
 namespace multiprocessing::work {
-
-/// What a job takes of the segment.
-struct JobMemory {
-  shm::Range payload;
-  shm::Range words;
-};
 
 /// Threads: safe. Fork: good for the process that made it only.
 class Crew {
@@ -69,8 +63,8 @@ class Crew {
   explicit Crew(Options const& options)
       : segment_("multiprocessing-pool", kReservation, kSmallestReservation),
         board_(make_board(segment_)),
-        words_(segment_, part(kWordsBegin, kTasksBegin), segment_.size()),
-        payload_(segment_, part(kPayloadBegin, kLogsBegin), kWarm),
+        jobs_(segment_, *board_, part(kWordsBegin, kTasksBegin), part(kPayloadBegin, kLogsBegin),
+              part(kLogsBegin, kParts)),
         tasks_(segment_, *board_, part(kTasksBegin, kPayloadBegin)),
         callbacks_(*board_) {
     set_wanted(options.workers);
@@ -126,82 +120,77 @@ class Crew {
     nursery_.wake();
   }
 
-  bool is_open() const noexcept {
-    return board_->phase.load() == Board::Phase::Open && !board_->nursery_life.holder_is_dead();
-  }
+  bool is_open() const noexcept { return !is_closed_.load() && is_running(); }
+
+  /// Keeps the workers of a pool that is closed meanwhile, until the call that has begun before has
+  /// submitted all that it has to.
+  class Hold {
+   public:
+    /// Throws: as require_open().
+    Hold(Crew& crew, char const* call) : crew_(crew), call_(call) {
+      crew.require_owner(call);
+      std::lock_guard const guard(crew.mutex_);
+      crew.require_open(call);
+      ++crew.holds_;
+    }
+    Hold(Hold const&) = delete;
+    Hold& operator=(Hold const&) = delete;
+    ~Hold() {
+      {
+        std::lock_guard const guard(crew_.mutex_);
+        --crew_.holds_;
+        if (!crew_.is_closed_.load()) return;
+        crew_.begin_closing();
+      }
+      crew_.tell_of_closing();
+    }
+    char const* call() const noexcept { return call_; }
+
+   private:
+    Crew& crew_;
+    char const* call_;
+  };
 
   /// Throws: std::bad_alloc.
   JobMemory take(std::uint64_t payload_bytes, std::uint64_t chunks) {
     std::lock_guard const guard(mutex_);
-    JobMemory memory{payload_.allocate(payload_bytes), {}};
-    try {
-      memory.words = words_.allocate(chunks * sizeof(AtomicChunkWord));
-    } catch (...) {
-      payload_.release(memory.payload);
-      throw;
-    }
-    return memory;
+    return jobs_.take(payload_bytes, chunks);
   }
-
   /// Of a job that was not published.
   void give_back(JobMemory const& memory) noexcept {
     std::lock_guard const guard(mutex_);
-    words_.release(memory.words);
-    payload_.release(memory.payload);
+    jobs_.give_back(memory);
   }
 
   /// Puts the job, whose JobRecord begins the payload, up for the workers to claim.
   /// Blocks: while Board::kSlots other jobs run. Throws: as require_open().
   JobSlot& publish(char const* call, JobMemory const& memory, std::uint32_t chunks) {
-    std::uint32_t const generation = next_generation();
-    auto* const words = segment_.at<AtomicChunkWord>(memory.words.offset);
-    for (std::uint32_t chunk = 0; chunk < chunks; ++chunk) {
-      // relaxed: pairs with nothing; the generation is published behind it
-      (new (words + chunk) AtomicChunkWord)
-          ->store(ChunkWord{generation, 0, ChunkWord::Phase::Free}.pack(),
-                  std::memory_order_relaxed);
-    }
+    auto const generation = jobs_.make_words(memory, chunks);
     std::unique_lock lock(mutex_);
-    while (~used_slots_ == 0 && is_open()) {
-      auto const seen = slot_news_.value();
-      lock.unlock();
-      static_cast<void>(slot_news_.await([=](std::uint32_t value) { return value != seen; },
-                                         base::Deadline::never()));
-      lock.lock();
-    }
+    await_slot(lock, [this] { return is_open(); });
     // A slot that became free woke this thread only; when it does not take it, the next must know.
     if (!is_open()) slot_news_.add(1);
     require_open(call);
-    auto const index = static_cast<std::size_t>(std::countr_one(used_slots_));
-    used_slots_ |= std::uint64_t{1} << index;
-    auto& log = segment_.at<JobRecord>(memory.payload.offset)->log;
-    log.room = log_of(index);
-    log.committed = log_ready_[index];
-    JobSlot& slot = board_->slots[index];
-    // Pairs with the acquires in Board::view().
-    slot.chunk_count.store(chunks, std::memory_order_release);
-    slot.sequence.store(++last_sequence_, std::memory_order_release);
-    slot.words.store(memory.words.offset, std::memory_order_release);
-    slot.record.store(memory.payload.offset, std::memory_order_release);
-    slot.cursor.store(std::uint64_t{generation} << 32);
-    slot.generation.store(generation, std::memory_order_release);
-    board_->active.fetch_or(std::uint64_t{1} << index);
-    lock.unlock();
-    board_->idle.wake_all();
-    return slot;
+    return put_up(lock, memory, chunks, generation);
+  }
+  /// The same for a call that has a Hold, also once the pool is closed. Null, unless it may wait:
+  /// all slots are used. Throws: CancelledError, BrokenProcessPool.
+  JobSlot* publish_more(Hold const& hold, JobMemory const& memory, std::uint32_t chunks,
+                        bool may_wait) {
+    auto const generation = jobs_.make_words(memory, chunks);
+    std::unique_lock lock(mutex_);
+    if (may_wait) await_slot(lock, [this] { return is_running(); });
+    if (!is_running()) slot_news_.add(1);
+    require_running(hold.call());
+    if (!jobs_.has_free_slot()) return nullptr;
+    return &put_up(lock, memory, chunks, generation);
   }
 
   /// REQUIRES: every chunk is settled.
   void retire(JobSlot& slot, JobMemory const& memory) noexcept {
-    auto const index = static_cast<std::size_t>(&slot - board_->slots);
     {
       std::lock_guard const guard(mutex_);
-      board_->active.fetch_and(~(std::uint64_t{1} << index));
-      slot.generation.store(0);
-      used_slots_ &= ~(std::uint64_t{1} << index);
-      log_ready_[index] = segment_.at<JobRecord>(memory.payload.offset)->log.trim(segment_);
-      words_.release(memory.words);
-      payload_.release(memory.payload);
+      jobs_.retire(slot, memory);
     }
     slot_news_.add(1, 1);
   }
@@ -268,7 +257,7 @@ class Crew {
   /// BrokenProcessPool.
   void require_open(char const* call) {
     require_owner(call);
-    if (board_->phase.load() != Board::Phase::Open) {
+    if (is_closed_.load()) {
       throw std::invalid_argument(std::string(call) + ": the pool is closed");
     }
     if (board_->nursery_life.holder_is_dead()) throw_broken(call);
@@ -288,11 +277,10 @@ class Crew {
     require_owner(call);
     {
       std::lock_guard const guard(mutex_);
-      if (board_->phase.load() == Board::Phase::Open) board_->phase = Board::Phase::Closing;
+      is_closed_ = true;
+      begin_closing();
     }
-    slot_news_.add(1);  // those who wait for a slot wait in vain
-    board_->idle.wake_everybody();
-    nursery_.wake();
+    tell_of_closing();
   }
 
   /// Gives up what no worker has claimed.
@@ -321,7 +309,7 @@ class Crew {
       throw std::invalid_argument(std::string(call) + ": the pool is traced already");
     }
     auto file = std::make_unique<TraceFile>(path);
-    auto const room = payload_.allocate(TraceLog::bytes_for(kTraceEvents));  // stays
+    auto const room = jobs_.allocate_for_good(TraceLog::bytes_for(kTraceEvents));
     trace_.log = new (segment_.data(room.offset)) TraceLog{.capacity = kTraceEvents};
     // Dirty memory from before would look like events that are there.
     std::memset(static_cast<void*>(trace_.log->events()), 0, kTraceEvents * sizeof(TraceEvent));
@@ -337,6 +325,7 @@ class Crew {
     require_owner(call);
     {
       std::lock_guard const guard(mutex_);
+      is_closed_ = true;
       board_->is_killing = ending == Ending::kill;
       board_->phase = Board::Phase::Terminating;
     }
@@ -355,7 +344,7 @@ class Crew {
   /// Blocks: until the work is done and every process of the pool has ended.
   void join(char const* call) {
     require_owner(call);
-    if (board_->phase.load() == Board::Phase::Open) {
+    if (!is_closed_.load()) {
       throw std::invalid_argument(std::string(call) +
                                   ": the pool is still running; close() or terminate() it first");
     }
@@ -378,8 +367,6 @@ class Crew {
   static constexpr std::uint64_t kReservation = std::uint64_t{1} << 43;
   // Below, a part would be too small for the board.
   static constexpr std::uint64_t kSmallestReservation = std::uint64_t{64} << 20;
-  // Of the payload this much keeps its pages, so that small jobs need no system call for memory.
-  static constexpr std::uint64_t kWarm = std::uint64_t{4} << 20;  // twice a typical cache
   // The reservation in 128ths: board and words | tasks | payload | a log for each slot.
   static constexpr std::uint64_t kParts = 128;
   static constexpr std::uint64_t kWordsBegin = 0;
@@ -439,7 +426,7 @@ class Crew {
     if (!initializer) return;
     wire::Bytes bytes;
     initializer.save(bytes);
-    auto const room = payload_.allocate(bytes.size());  // stays
+    auto const room = jobs_.allocate_for_good(bytes.size());
     std::memcpy(segment_.data(room.offset), bytes.data(), bytes.size());
     board_->initializer = {room.offset, bytes.size()};
   }
@@ -462,15 +449,46 @@ class Crew {
     return {from, end * unit - from};
   }
 
-  std::uint32_t next_generation() noexcept {
-    std::uint32_t generation = 0;  // says that a slot is empty, so no job has it
-    while (generation == 0) generation = last_generation_.fetch_add(1) + 1;
-    return generation;
+  bool is_running() const noexcept {
+    return board_->phase.load() == Board::Phase::Open && !board_->nursery_life.holder_is_dead();
+  }
+  void require_running(char const* call) const {
+    if (board_->phase.load() != Board::Phase::Open) {
+      throw CancelledError(std::string(call) + ": the pool was terminated while it ran");
+    }
+    if (board_->nursery_life.holder_is_dead()) throw_broken(call);
   }
 
-  /// Where the job in slot `index` keeps what has no size in advance.
-  shm::Range log_of(std::size_t index) const noexcept {
-    return part(kLogsBegin + index, kLogsBegin + index + 1);
+  /// REQUIRES: mutex_.
+  void begin_closing() noexcept {
+    if (holds_ != 0 || board_->phase.load() != Board::Phase::Open) return;
+    board_->phase = Board::Phase::Closing;
+  }
+  void tell_of_closing() noexcept {
+    slot_news_.add(1);  // those who wait for a slot wait in vain
+    board_->idle.wake_everybody();
+    nursery_.wake();
+  }
+
+  /// Blocks: while no slot is free, as long as `is_worth_it()`. `lock`: of mutex_, held before and
+  /// after.
+  template <class IsWorthIt>
+  void await_slot(std::unique_lock<std::mutex>& lock, IsWorthIt const& is_worth_it) {
+    while (!jobs_.has_free_slot() && is_worth_it()) {
+      auto const seen = slot_news_.value();
+      lock.unlock();
+      static_cast<void>(slot_news_.await([=](std::uint32_t value) { return value != seen; },
+                                         base::Deadline::never()));
+      lock.lock();
+    }
+  }
+  /// REQUIRES: a slot is free. `lock`: of mutex_, not held afterwards.
+  JobSlot& put_up(std::unique_lock<std::mutex>& lock, JobMemory const& memory, std::uint32_t chunks,
+                  std::uint32_t generation) {
+    auto& slot = jobs_.put_up(memory, chunks, generation);
+    lock.unlock();
+    board_->idle.wake_all();
+    return slot;
   }
 
   /// REQUIRES: it is dead, or dying: its life lock goes first.
@@ -491,20 +509,15 @@ class Crew {
   Board* const board_;
   launch::NurseryHandle nursery_;
 
-  std::atomic<std::uint32_t> last_generation_{0};
+  std::atomic<bool> is_closed_{false};  // changes under mutex_, as the board's phase
   std::mutex descriptor_mutex_;
   std::mutex mutex_;
   // Changes when a slot becomes free, and when nobody gets one any more.
   sync::WaitWord slot_news_;
   // guarded by mutex_
-  // Chunk words and nothing else, ever: a late reader finds a generation. So its pages stay: 8
-  // bytes for each chunk of the largest job so far.
-  shm::PrivateArena words_;
-  shm::PrivateArena payload_;
   std::uint32_t most_workers_ = 0;  // that there have ever been
-  std::uint64_t last_sequence_ = 0;
-  std::uint64_t used_slots_ = 0;
-  std::array<std::uint64_t, Board::kSlots> log_ready_{};  // of each slot's log, what has pages
+  std::size_t holds_ = 0;
+  JobBook jobs_;
   TaskBook tasks_;
   struct Trace {
     TraceLog* log = nullptr;

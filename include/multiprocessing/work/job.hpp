@@ -30,6 +30,9 @@ struct JobSizes {
   std::uint64_t input_bytes = 0;
   bool input_is_encoded = false;  ///< then each chunk's place is in input_table()
   std::uint64_t result_bytes = 0;
+  // Of a part of a larger call, for messages.
+  std::uint64_t first_item = 0;
+  std::uint64_t items_of_call = 0;  ///< 0: it is all of the call
 
   std::uint64_t chunks() const noexcept { return (items + chunk_size - 1) / chunk_size; }
 };
@@ -87,16 +90,29 @@ class Job {
   /// something did: the task's exception, WorkerDied, CancelledError (the pool was terminated).
   /// Throws: BrokenProcessPool, and what Crew::require_open() throws.
   void run() {
-    for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) new (&result_of(chunk)) ChunkResult;
+    make_results();
     slot_ = &crew_.publish(call_, memory_, chunks());
+    wait();
+  }
+
+  // The same in steps, for a call that holds the pool.
+  /// False, unless it may wait for a slot: there is none.
+  bool publish(Crew::Hold const& hold, bool may_wait) {
+    make_results();
+    slot_ = crew_.publish_more(hold, memory_, chunks(), may_wait);
+    return slot_ != nullptr;
+  }
+  void wait() {
+    if (!await_end()) crew_.throw_broken(call_);
+    for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) throw_failure_of(chunk);
+  }
+  /// Whatever has gone wrong. False: the pool is broken.
+  bool await_end() noexcept {
     auto const outcome = crew_.board().await(
         slot_->settled, [this] { return all_settled(); }, base::Deadline::never(), spin_,
         &crew_.board().nursery_life);
-    if (outcome == sync::Waited::PeerDied) {
-      crew_.pass_on_death();
-      crew_.throw_broken(call_);
-    }
-    for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) throw_failure_of(chunk);
+    if (outcome == sync::Waited::PeerDied) crew_.pass_on_death();
+    return outcome != sync::Waited::PeerDied;
   }
 
   std::uint32_t chunks() const noexcept { return static_cast<std::uint32_t>(sizes_.chunks()); }
@@ -115,6 +131,10 @@ class Job {
   }
 
  private:
+  void make_results() noexcept {
+    for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) new (&result_of(chunk)) ChunkResult;
+  }
+
   std::uint64_t table_bytes() const noexcept {
     return sizes_.input_is_encoded ? (sizes_.chunks() + 1) * sizeof(std::uint64_t) : 0;
   }
@@ -165,12 +185,13 @@ class Job {
 
   /// "items 3 to 5 of 10"
   std::string items_of(std::uint32_t chunk) const {
-    auto const first = chunk * sizes_.chunk_size;
+    auto const first = sizes_.first_item + chunk * sizes_.chunk_size;
     auto const last = first + items_in(chunk) - 1;
+    auto const all = sizes_.items_of_call == 0 ? sizes_.items : sizes_.items_of_call;
     auto const items = first == last
                            ? "item " + std::to_string(first)
                            : "items " + std::to_string(first) + " to " + std::to_string(last);
-    return items + " of " + std::to_string(sizes_.items);
+    return items + " of " + std::to_string(all);
   }
 
   [[noreturn]] void throw_lost(std::uint32_t chunk, ChunkResult const& result) const {

@@ -27,6 +27,7 @@
 #include <multiprocessing/wire/representation.hpp>
 #include <multiprocessing/work/crew.hpp>
 #include <multiprocessing/work/job.hpp>
+#include <multiprocessing/work/waves.hpp>
 #include <multiprocessing/work/worker.hpp>
 
 namespace multiprocessing::work {
@@ -198,6 +199,24 @@ inline std::uint64_t chunk_size_for(char const* call, std::optional<std::int64_t
   return std::max<std::uint64_t>(1, (items + chunks - 1) / chunks);
 }
 
+template <class Item, class Result>
+auto run_waves(Waves& waves, char const* call, Item const* items, std::uint64_t count) {
+  auto const fill = [&](Job& job, std::uint64_t first, std::uint64_t size) {
+    write_items<Item>(call, std::span(items + first, size), size, job.input());
+  };
+  if constexpr (std::is_void_v<Result>) {
+    waves.run(fill, [](Job const&, std::uint64_t) {});
+  } else {
+    std::vector<Result> results;
+    results.reserve(count);
+    waves.run(fill, [&](Job const& job, std::uint64_t size) {
+      auto const* const first = reinterpret_cast<Result const*>(job.results());
+      results.insert(results.end(), first, first + size);
+    });
+    return results;
+  }
+}
+
 template <class F, class Item, class Result, class Inputs>
 auto run(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F const& f,
          Inputs&& inputs) {
@@ -236,6 +255,18 @@ auto run(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F 
   if constexpr (wire::PlainBytes<Item>) {
     auto&& items = sized<Item>(std::forward<Inputs>(inputs));
     auto const count = static_cast<std::uint64_t>(std::ranges::size(items));
+    if constexpr (std::ranges::contiguous_range<decltype(items)> &&
+                  (std::is_void_v<Result> || wire::PlainBytes<Result>)) {
+      WaveSizes wanted{count, sizeof(Item), result_size,
+                       static_cast<std::uint64_t>(crew.workers())};
+      if (wanted.are_many()) {
+        if (chunksize) {
+          wanted.asked_chunk_size = chunk_size_for(call, chunksize, count, crew.workers());
+        }
+        Waves waves(crew, call, wanted, code, callable);
+        return run_waves<Item, Result>(waves, call, std::ranges::data(items), count);
+      }
+    }
     return run_job(count, bytes_of(count, sizeof(Item)),
                    [&](Job& job) { write_items<Item>(call, items, count, job.input()); });
   } else {

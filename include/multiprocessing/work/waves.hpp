@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: BSL-1.0
+// Many plain items, a part at a time: so a few MiB of shared memory, which stay mapped and in the
+// caches, do for any number of them.
+//
+//   caller    fill 0 | fill 1 | wait 0, collect 0, fill 2 | wait 1, collect 1, fill 3 | ...
+//   workers            run 0          run 1                     run 2
+//
+//   Failure   Of a wave where something went wrong the other one is waited for, and none follows.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include <multiprocessing/wire/archive.hpp>
+#include <multiprocessing/wire/code_pointer.hpp>
+#include <multiprocessing/work/crew.hpp>
+#include <multiprocessing/work/job.hpp>
+
+namespace multiprocessing::work {
+
+/// What a call that goes in waves is about.
+struct WaveSizes {
+  /// Chunks a worker, as in Python: enough to even out tasks of different length.
+  static constexpr std::uint64_t kChunksAWorker = 4;
+  /// Two waves have their pages for good.
+  static constexpr std::uint64_t kMostBytes = JobBook::kWarm / 2 - (std::uint64_t{64} << 10);
+
+  std::uint64_t items;
+  std::uint64_t item_size;
+  std::uint64_t result_size;
+  std::uint64_t workers;
+  std::optional<std::uint64_t> asked_chunk_size = std::nullopt;
+
+  std::uint64_t bytes_an_item() const noexcept { return item_size + result_size; }
+
+  /// Whether one job would take more memory than stays.
+  bool are_many() const noexcept {
+    return bytes_an_item() != 0 && items > kMostBytes / bytes_an_item();
+  }
+  std::uint64_t chunk_size() const noexcept {
+    if (asked_chunk_size) return *asked_chunk_size;
+    auto const chunks = workers * kChunksAWorker;
+    return std::max<std::uint64_t>(1, kMostBytes / bytes_an_item() / chunks);
+  }
+  /// Of a whole wave: never so few that a worker has nothing to do.
+  std::uint64_t items_a_wave() const noexcept {
+    auto const size = std::min(chunk_size(), items);
+    auto const chunks = kMostBytes / (size * bytes_an_item() + sizeof(ChunkResult));
+    return std::min(items / size + 1, std::max(chunks, workers)) * size;
+  }
+};
+
+/// Threads: one.
+class Waves {
+ public:
+  Waves(Crew& crew, char const* call, WaveSizes const& sizes, wire::CodePlace run_chunk,
+        wire::Bytes const& callable)
+      : crew_(crew),
+        call_(call),
+        sizes_(sizes),
+        run_chunk_(run_chunk),
+        callable_(callable),
+        hold_(crew, call) {}
+
+  /// `fill(job, first item, items)` writes the input of a wave, `collect(job, items)` takes its
+  /// results; both in order. Blocks, throws: as Job::run(), and what these do.
+  template <class Fill, class Collect>
+  void run(Fill const& fill, Collect const& collect) {
+    try {
+      for (auto left = sizes_.items; left != 0;) {
+        while (begun_ - done_ < kMostAtOnce && next_item_ < sizes_.items && begin(fill)) {
+        }
+        auto& oldest = wave(done_);
+        oldest->wait();
+        auto const items = std::min(items_a_wave_, left);
+        collect(*oldest, items);
+        oldest.reset();
+        ++done_;
+        left -= items;
+      }
+    } catch (...) {
+      for (; done_ < begun_; ++done_) wave(done_)->await_end();
+      throw;
+    }
+  }
+
+ private:
+  static constexpr std::uint64_t kMostAtOnce = 2;
+
+  /// False: there is no slot for another one now.
+  template <class Fill>
+  bool begin(Fill const& fill) {
+    auto const items = std::min(items_a_wave_, sizes_.items - next_item_);
+    JobSizes sizes;
+    sizes.items = items;
+    sizes.chunk_size = std::min(sizes_.chunk_size(), items);
+    sizes.input_bytes = items * sizes_.item_size;
+    sizes.result_bytes = items * sizes_.result_size;
+    sizes.first_item = next_item_;
+    sizes.items_of_call = sizes_.items;
+    auto& job = wave(begun_);
+    job.emplace(crew_, call_, sizes, run_chunk_, callable_);
+    fill(*job, next_item_, items);
+    if (!job->publish(hold_, begun_ == done_)) return false;
+    next_item_ += items;
+    ++begun_;
+    return true;
+  }
+
+  std::optional<Job>& wave(std::uint64_t number) { return waves_[number % kMostAtOnce]; }
+
+  Crew& crew_;
+  char const* call_;
+  WaveSizes const sizes_;
+  wire::CodePlace const run_chunk_;
+  wire::Bytes const& callable_;
+  std::uint64_t const items_a_wave_ = sizes_.items_a_wave();
+  Crew::Hold const hold_;
+  std::array<std::optional<Job>, kMostAtOnce> waves_;
+  std::uint64_t next_item_ = 0;
+  std::uint64_t begun_ = 0;  // waves
+  std::uint64_t done_ = 0;
+};
+
+}  // namespace multiprocessing::work
