@@ -11,8 +11,8 @@
 //   pool/bytes/N         one call with N bytes, which it returns
 //   pool/workers/W       100,000 times apply_async, then get, with W workers
 //   pool/imap/N          N items, one task for each
-//   pool/queued/N        N tasks wait for a worker: bytes of this process for each, without the
-//                        handles
+//   pool/queued/N        N tasks wait for a worker: bytes of this process for each, with what its
+//                        handle refers to, without the handle. To be run alone
 //   pool/late            from the end of a task's timeout to its exception
 //   pool/death           from the moment a worker ends itself to the exception of its task
 //   pool/replacement     ... to the result of the next task, which no other worker could run
@@ -407,7 +407,7 @@ int main(int argc, char** argv) {
   benchmark::RegisterBenchmark("pool/replacement", &death, Until::Replacement)
       ->Iterations(kNaps)
       ->UseManualTime();
-  // Last: the memory of what it forks is as large as this process has become.
+  // Last: this process stays larger, and each fork after it would copy more.
   benchmark::RegisterBenchmark("pool/queued", &queued)->Arg(1'000'000)->Iterations(1);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

@@ -160,7 +160,8 @@ class Pool {
 
   /// f(item) for every item of `items`, in order: a std::vector of what f returns, nothing if f
   /// returns nothing. Runs f in the workers, on copies of the items.
-  /// Blocks: until all chunks are done, also when an item fails: that skips the rest of its chunk.
+  /// Blocks: until all chunks that have gone out are done, also when an item fails: that skips the
+  /// rest of its chunk.
   /// Throws: what the first failed item (in their order) threw, as itself where its type is of the
   /// standard library, of this one, or registered (register_exception); else RemoteError. Its
   /// causes are nested in it, the last is a RemoteTraceback: see format_exception(). WorkerDied for
@@ -169,11 +170,13 @@ class Pool {
   /// chunks; BrokenProcessPool; std::bad_alloc; PicklingError for items that can not be written and
   /// functions in no module; UnpicklingError when a worker lacks the module of a function. What the
   /// range itself throws passes through, and no item has run then. Python:
-  /// multiprocessing.pool.Pool.map; differs: Python throws the failure that came first.
+  /// multiprocessing.pool.Pool.map; differs: Python throws the failure that came first, and runs
+  /// all chunks in any case.
   ///
   /// Many plain items that lie side by side, with plain results or none, go out a part at a time: a
-  /// few MiB of shared memory do for any number of them. After a failure, parts that have not gone
-  /// out yet do not run.
+  /// few MiB of shared memory do for any number of them, unless one chunk for each worker is more.
+  /// After a failure, parts that have not gone out yet do not run. A pool that is closed meanwhile
+  /// runs all of them.
   ///
   /// In place: where `items` is an Array or RawArray of T, and f takes `T&` (not `T`, `T const&`,
   /// `auto&&`) and returns nothing, f runs on the array's own elements; nothing is copied. Its lock

@@ -198,7 +198,7 @@ class ProcessPoolExecutor {
   }
   std::shared_ptr<work::Crew> const& open_crew(char const* call) const {
     auto const& crew = shared_crew(call);
-    if (crew->is_owner() && crew->board().phase.load() != work::Board::Phase::Open) {
+    if (crew->is_owner() && crew->is_closed()) {
       throw Error(std::string(call) + ": cannot schedule new futures after shutdown");
     }
     return crew;

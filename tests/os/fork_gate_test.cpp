@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/os/fork_gate.hpp>
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <atomic>
+#include <barrier>
 #include <mutex>
 #include <thread>
 
@@ -41,17 +43,23 @@ TEST_CASE("a child of a process with threads can have threads that keep each oth
   std::jthread other([&] { over.wait(false); });
   pid_t const pid = os::fork_process();  // the child has a locked copy of the gate
   if (pid == 0) {
-    int inside = 0;
-    auto const pass = [&inside] {
-      for (int i = 0; i < 10'000; ++i) {
+    constexpr int kPasses = 1'000;
+    int volatile inside = 0;
+    std::barrier begin(2);
+    auto const pass = [&] {
+      begin.arrive_and_wait();
+      for (int i = 0; i < kPasses; ++i) {
         std::lock_guard const gate(os::fork_gate());
-        ++inside;
+        int const seen = inside;
+        std::this_thread::yield();
+        inside = seen + 1;
       }
     };
+    { std::lock_guard const alone(os::fork_gate()); }
     std::thread first(pass);
     pass();
     first.join();
-    ::_exit(inside == 20'000 ? 0 : 1);
+    ::_exit(inside == 2 * kPasses ? 0 : 1);
   }
   int status = 1;
   ::waitpid(pid, &status, 0);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/work/task_book.hpp>
 
+#include <unistd.h>
+
 #include <new>
 #include <string>
 #include <vector>
@@ -8,6 +10,7 @@
 #include <multiprocessing/value.hpp>
 
 #include "../support/catch.hpp"
+#include "../support/helpers.hpp"
 #include "../support/task_table.hpp"
 
 namespace task_book_test {
@@ -85,6 +88,42 @@ TEST_CASE("the entry of a task that is over is used again, under another name", 
   CHECK(task.result_bytes == 0);
   CHECK(table.result_block(second) == 0);
   CHECK(table.input_block(second) == 0);
+}
+
+TEST_CASE("a task with a timeout has no grace that was another one's", "[task_book]") {
+  TaskTable table;
+  auto const publish = [&](std::uint32_t grace_ms) {
+    auto draft = TaskDraft::of(0, {}, {});
+    draft.options.timeout_ms = 1000;
+    draft.options.grace_ms = grace_ms;
+    return table.book().publish(draft);
+  };
+  auto const first = publish(20);
+  table.claim(0);
+  table.settle(first, 0);
+  table.book().release(first);
+  auto const second = publish(0);
+  REQUIRE(second.index == first.index);
+  CHECK(table.annex(second).grace_ms == 0);
+}
+
+TEST_CASE("a task for which there is no memory leaves its entry to the next one", "[task_book]") {
+  support::RawChild child([] {
+    TaskTable table;
+    auto const first = table.publish();
+    table.tasks().settle(table.entry(first), {first.generation, 0, Phase::Free}, Phase::Dropped);
+    table.book().release(first);
+    ::close(table.segment().fd().get());  // so there is none for an annex
+    auto draft = TaskDraft::of(0, {}, {});
+    draft.options.retries = 1;
+    try {
+      table.book().publish(draft);
+      return 1;
+    } catch (std::exception const&) {
+    }
+    return table.publish().index == first.index ? 0 : 2;
+  });
+  CHECK(child.wait() == 0);
 }
 
 TEST_CASE("a generation that has come round leaves out the 0 of no task", "[task_book]") {

@@ -53,7 +53,7 @@ std::string text(std::size_t size, char letter) { return std::string(size, lette
 
 }  // namespace
 
-TEST_CASE("an input is read where it lies, in the entry or in a block", "[task_context]") {
+TEST_CASE("an input is read where it lies, in the entry, its annex or a block", "[task_context]") {
   for (std::size_t const size : {std::size_t{0}, std::size_t{1}, TaskEntry::kRoom,
                                  TaskEntry::kRoom + 1, kMost, kMost + 1, std::size_t{100'000}}) {
     Claimed claimed(text(size, 'i'));
@@ -63,7 +63,7 @@ TEST_CASE("an input is read where it lies, in the entry or in a block", "[task_c
   }
 }
 
-TEST_CASE("a result is kept in the entry or in a block that belongs to the board",
+TEST_CASE("a result is kept in the entry, its annex or a block that belongs to the board",
           "[task_context]") {
   for (std::size_t const size : {std::size_t{0}, std::size_t{1}, TaskEntry::kRoom,
                                  TaskEntry::kRoom + 1, kMost, kMost + 1, std::size_t{100'000}}) {

@@ -20,6 +20,20 @@ TEST_CASE("an input begins where all of it has room", "[task_entry]") {
   CHECK(TaskEntry::place_of_input(TaskEntry::kRoom + 1) == TaskEntry::kRoom);
 }
 
+TEST_CASE("a result begins behind the input that a later try would need, where it has room",
+          "[task_entry]") {
+  constexpr auto kHere = TaskEntry::kRoom;
+  constexpr auto kThere = TaskAnnex::kRoom;
+  CHECK(TaskEntry::place_of_result(kHere, 0) == 0);
+  CHECK(TaskEntry::place_of_result(kHere - 5, 5) == 5);
+  CHECK(TaskEntry::place_of_result(kHere - 4, 5) == kHere);
+  CHECK(TaskEntry::place_of_result(kThere, kHere) == kHere);
+  CHECK(TaskEntry::place_of_result(kHere, kHere + 1) == 0);  // the input is all in the annex
+  CHECK(TaskEntry::place_of_result(kHere + 1, kHere + 1) == kHere + kHere + 1);
+  CHECK(!TaskEntry::place_of_result(kThere + 1, 0));
+  CHECK(!TaskEntry::place_of_result(kHere + 1, kThere));
+}
+
 TEST_CASE("a task may be run once more as often as it has retries, until it is to stop",
           "[task_entry]") {
   TaskEntry task;

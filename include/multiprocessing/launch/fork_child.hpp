@@ -9,8 +9,8 @@
 //                                       std::exit: what the child itself had registered runs,
 //                                       its children are joined, streams flushed, then _exit
 //
-// What every child runs is [[gnu::hot]]: so it lies side by side in the program. A child starts
-// with none of the program's pages at hand, and each 64 KiB that it touches cost it a page fault.
+// Most of what every child runs is [[gnu::hot]], so that it lies side by side: a child starts with
+// none of the program's pages, and each 64 KiB (what the kernel maps around a fault) costs a fault.
 //
 // The child never unwinds the parent's stack, nor runs what the parent had registered with atexit,
 // nor its static destructors, also when user code calls std::exit. Only destructors of thread-local
@@ -19,7 +19,6 @@
 
 #include <cstdlib>
 #include <exception>
-#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -29,7 +28,9 @@
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/sigint_policy.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/process.hpp>
+#include <multiprocessing/os/signals.hpp>
 #include <multiprocessing/os/stdio.hpp>
 
 namespace multiprocessing::launch {

@@ -13,6 +13,8 @@ namespace multiprocessing::os {
 
 /// A mutex that a process with one thread leaves alone: there is nobody to keep out, and after a
 /// fork both parent and child would have to copy the page that it is written to.
+/// Threads: safe. Fork: the child unlocks its copy. REQUIRES: nobody makes the process's second
+/// thread while it is held.
 class ForkGate {
  public:
   void lock() {
@@ -20,9 +22,8 @@ class ForkGate {
     mutex_.lock();
     is_locked_ = true;
   }
-  /// Also in a child, of its copy.
   void unlock() noexcept {
-    if (!is_locked_) return;  // the only thread: else it was locked by who calls
+    if (!is_locked_) return;  // it was the only thread when it came, and by the REQUIRES still is
     is_locked_ = false;
     mutex_.unlock();
   }

@@ -30,6 +30,8 @@ inline std::atomic<ForkListener>& fork_listener() noexcept {
   return listener;
 }
 
+/// fork(2), while no thread of this library is inside a lock of the C library. Blocks: until that
+/// is so. Throws: std::system_error.
 [[gnu::hot]] inline pid_t fork_process() {
   std::lock_guard const gate(fork_gate());  // the child, too, unlocks its copy
   pid_t const pid = ::fork();
@@ -69,7 +71,7 @@ inline std::atomic<ForkListener>& fork_listener() noexcept {
 /// Has the kernel kill this process when `parent` ends; kills it now if that has happened already.
 /// Beware: "ends" means the thread that forked. Only for children of single-threaded processes.
 inline void die_with_parent(pid_t parent) noexcept {
-  // As in set_command_name(): not by a name that every child would have to look up.
+  // Not by ::prctl, which every child would have to look up.
   ::syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL);
   if (::getppid() != parent) ::raise(SIGKILL);
 }

@@ -7,7 +7,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 
@@ -27,14 +27,14 @@ inline std::string signal_description(int signal) {
   return text;
 }
 
-/// What a signal does now.
+/// What a signal does now, as the kernel has it (not the C library's struct sigaction). Asked for
+/// by syscall() alone, as all that children do first: each other function of the C library lies on
+/// another page that every child would have to fetch.
 struct Disposition {
   using Handler = void (*)(int);
 
   Handler handler = SIG_DFL;
   unsigned long flags = 0;
-  // Of interest to the kernel only. It is asked without the C library, here and below: each of its
-  // functions lies on another page that every child would have to fetch.
   void (*restorer)() = nullptr;
   std::uint64_t mask = 0;
 
@@ -46,11 +46,13 @@ struct Disposition {
     ::syscall(SYS_rt_sigaction, signal, nullptr, &now, sizeof now.mask);
     return now;
   }
-  /// REQUIRES: no handler of the program's.
+  /// REQUIRES: no function of the program's, which could not return without a restorer.
   void set_for(int signal) const noexcept {
     ::syscall(SYS_rt_sigaction, signal, this, nullptr, sizeof mask);
   }
 };
+
+static_assert(offsetof(Disposition, mask) == 24, "the kernel's layout, of x86-64 and aarch64");
 
 inline void ignore_signal(int signal) noexcept { Disposition{SIG_IGN}.set_for(signal); }
 inline bool is_ignored(int signal) noexcept { return Disposition::of(signal).is_ignored(); }
@@ -60,10 +62,15 @@ inline void handle_signal_by_default(int signal) noexcept { Disposition{SIG_DFL}
 /// that does not exist in a child. Ignored signals stay ignored, but for those by which a child is
 /// asked to end and learns of its own children. Unblocks everything.
 [[gnu::hot]] inline void reset_signals() noexcept {
+  // Of the C library: to cancel threads, and for setuid() in all of them. Its handlers are set with
+  // the process's first thread, and not again in a child.
+  constexpr int kFirstInternal = 32;
+  constexpr int kLastInternal = 33;
   for (int signal = 1; signal < NSIG; ++signal) {
+    if (signal >= kFirstInternal && signal <= kLastInternal) continue;
     auto const now = Disposition::of(signal);
     bool const is_needed = signal == SIGTERM || signal == SIGCHLD;
-    // It would have the kernel reap children unseen, also without a handler.
+    // SA_NOCLDWAIT has the kernel reap children unseen, also without a handler.
     bool const is_deaf = signal == SIGCHLD && (now.flags & SA_NOCLDWAIT) != 0;
     if ((now.is_default() && !is_deaf) || (now.is_ignored() && !is_needed)) continue;
     handle_signal_by_default(signal);

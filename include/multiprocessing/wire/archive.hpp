@@ -281,7 +281,7 @@ void append(Bytes& sink, T const& value, Parcel* parcel) {
   auto const before = sink.size();
   try {
     if constexpr (kIsItsOwnBytes<T>) {
-      // Sooner than by a Writer, which makes room for more, and zeros it.
+      // Faster than by a Writer, which makes room for more, and zeros it.
       auto const* const first = reinterpret_cast<std::byte const*>(std::addressof(value));
       sink.insert(sink.end(), first, first + sizeof value);
     } else if constexpr (NeedsNoArchive<T>) {

@@ -3,8 +3,8 @@
 //
 // There are jobs, of which this tells, and tasks: see work/task_board.hpp.
 //
-// A job is one call of map: items, cut into chunks. Every chunk has one word; all that happens to
-// the chunk is a change of that word:
+// A job is what of a call of map goes out at once: items, cut into chunks. Every chunk has one
+// word; all that happens to the chunk is a change of that word:
 //
 //            claim by worker 3             settle
 //   Free ------------------> Claimed(3) ------------> Done | Failed
@@ -28,8 +28,9 @@
 //   Failure   A worker dies: the nursery turns its Claimed words to Lost, notifies every job, and
 //             forks another. The nursery dies: the kernel kills the workers, and nursery_life ends
 //             every wait of the owner.
-//   Shutdown  closing: workers leave when nothing is left to claim. terminating: the nursery kills
-//             the workers, then drops every word that is not settled.
+//   Shutdown  closing: begins when no call keeps the pool open any more; workers leave when nothing
+//             is left to claim. terminating: the nursery kills the workers, then drops every word
+//             that is not settled.
 #pragma once
 
 #include <atomic>
@@ -115,7 +116,7 @@ class Board {
  public:
   enum class Phase : std::uint32_t { Open, Closing, Terminating };
 
-  static constexpr std::size_t kSlots = 64;  // bits in `active`; further calls of map wait
+  static constexpr std::size_t kSlots = 64;  // bits in `active`; further jobs wait
   static constexpr std::size_t kMaxWorkers = IdleWorkers::kMost;
 
   static constexpr shm::Offset kPlace = shm::Segment::kHeaderSize;  // in the segment

@@ -5,19 +5,19 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <bit>
 #include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
@@ -27,6 +27,7 @@
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
+#include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/heap.hpp>
@@ -120,31 +121,34 @@ class Crew {
     nursery_.wake();
   }
 
-  bool is_open() const noexcept { return !is_closed_.load() && is_running(); }
+  bool is_open() const noexcept { return !is_closed() && is_running(); }
+  /// close() or terminate() has been called.
+  bool is_closed() const noexcept { return is_closed_.load(); }
 
-  /// Keeps the workers of a pool that is closed meanwhile, until the call that has begun before has
-  /// submitted all that it has to.
-  class Hold {
+  /// Keeps the pool going for a call that has begun: closed meanwhile, it is so to all others, and
+  /// its workers leave when the last of these has gone. terminate() does not wait for it.
+  /// Threads: safe.
+  class KeptOpen {
    public:
     /// Throws: as require_open().
-    Hold(Crew& crew, char const* call) : crew_(crew), call_(call) {
+    KeptOpen(Crew& crew, char const* call) : crew_(crew), call_(call) {
       crew.require_owner(call);
       std::lock_guard const guard(crew.mutex_);
       crew.require_open(call);
-      ++crew.holds_;
+      ++crew.kept_open_by_;
     }
-    Hold(Hold const&) = delete;
-    Hold& operator=(Hold const&) = delete;
-    ~Hold() {
+    KeptOpen(KeptOpen const&) = delete;
+    KeptOpen& operator=(KeptOpen const&) = delete;
+    ~KeptOpen() {
       {
         std::lock_guard const guard(crew_.mutex_);
-        --crew_.holds_;
-        if (!crew_.is_closed_.load()) return;
+        --crew_.kept_open_by_;
+        if (!crew_.is_closed()) return;
         crew_.begin_closing();
       }
       crew_.tell_of_closing();
     }
-    char const* call() const noexcept { return call_; }
+    char const* name() const noexcept { return call_; }
 
    private:
     Crew& crew_;
@@ -168,22 +172,20 @@ class Crew {
     auto const generation = jobs_.make_words(memory, chunks);
     std::unique_lock lock(mutex_);
     await_slot(lock, [this] { return is_open(); });
-    // A slot that became free woke this thread only; when it does not take it, the next must know.
-    if (!is_open()) slot_news_.add(1);
     require_open(call);
     return put_up(lock, memory, chunks, generation);
   }
-  /// The same for a call that has a Hold, also once the pool is closed. Null, unless it may wait:
-  /// all slots are used. Throws: CancelledError, BrokenProcessPool.
-  JobSlot* publish_more(Hold const& hold, JobMemory const& memory, std::uint32_t chunks,
-                        bool may_wait) {
+
+  enum class WhenFull { wait, return_null };
+  /// The same for a call that keeps the pool open, also when it has been closed. Null, if that is
+  /// asked for: Board::kSlots other jobs run. Throws: CancelledError, BrokenProcessPool.
+  JobSlot* publish_more(KeptOpen const& call, JobMemory const& memory, std::uint32_t chunks,
+                        WhenFull when_full) {
     auto const generation = jobs_.make_words(memory, chunks);
     std::unique_lock lock(mutex_);
-    if (may_wait) await_slot(lock, [this] { return is_running(); });
-    if (!is_running()) slot_news_.add(1);
-    require_running(hold.call());
-    if (!jobs_.has_free_slot()) return nullptr;
-    return &put_up(lock, memory, chunks, generation);
+    if (when_full == WhenFull::wait) await_slot(lock, [this] { return is_running(); });
+    require_running(call.name());
+    return jobs_.has_free_slot() ? &put_up(lock, memory, chunks, generation) : nullptr;
   }
 
   /// REQUIRES: every chunk is settled.
@@ -257,7 +259,7 @@ class Crew {
   /// BrokenProcessPool.
   void require_open(char const* call) {
     require_owner(call);
-    if (is_closed_.load()) {
+    if (is_closed()) {
       throw std::invalid_argument(std::string(call) + ": the pool is closed");
     }
     if (board_->nursery_life.holder_is_dead()) throw_broken(call);
@@ -273,6 +275,8 @@ class Crew {
     throw BrokenProcessPool(std::string(call) + ": the pool is broken, " + why_broken());
   }
 
+  /// From now on nothing new is begun; workers leave when all is done that has been. Again:
+  /// nothing.
   void close(char const* call) {
     require_owner(call);
     {
@@ -344,7 +348,7 @@ class Crew {
   /// Blocks: until the work is done and every process of the pool has ended.
   void join(char const* call) {
     require_owner(call);
-    if (!is_closed_.load()) {
+    if (!is_closed()) {
       throw std::invalid_argument(std::string(call) +
                                   ": the pool is still running; close() or terminate() it first");
     }
@@ -461,7 +465,7 @@ class Crew {
 
   /// REQUIRES: mutex_.
   void begin_closing() noexcept {
-    if (holds_ != 0 || board_->phase.load() != Board::Phase::Open) return;
+    if (kept_open_by_ != 0 || board_->phase.load() != Board::Phase::Open) return;
     board_->phase = Board::Phase::Closing;
   }
   void tell_of_closing() noexcept {
@@ -481,6 +485,8 @@ class Crew {
                                          base::Deadline::never()));
       lock.lock();
     }
+    // A slot that became free woke this thread only; when it does not take it, the next must know.
+    if (!is_worth_it()) slot_news_.add(1);
   }
   /// REQUIRES: a slot is free. `lock`: of mutex_, not held afterwards.
   JobSlot& put_up(std::unique_lock<std::mutex>& lock, JobMemory const& memory, std::uint32_t chunks,
@@ -516,8 +522,8 @@ class Crew {
   sync::WaitWord slot_news_;
   // guarded by mutex_
   std::uint32_t most_workers_ = 0;  // that there have ever been
-  std::size_t holds_ = 0;
-  JobBook jobs_;
+  std::size_t kept_open_by_ = 0;    // calls
+  JobBook jobs_;                    // but for make_words()
   TaskBook tasks_;
   struct Trace {
     TraceLog* log = nullptr;

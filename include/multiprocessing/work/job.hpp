@@ -37,11 +37,11 @@ struct JobSizes {
   std::uint64_t chunks() const noexcept { return (items + chunk_size - 1) / chunk_size; }
 };
 
-/// Threads: one. Peer death: run() ends whoever dies.
+/// Threads: one. Peer death: every wait ends, whoever dies.
 class Job {
  public:
   /// Takes the memory. `call` is the public call that messages name.
-  /// Throws: std::bad_alloc, std::length_error, and what Crew::require_open() throws.
+  /// Throws: std::bad_alloc, std::length_error.
   Job(Crew& crew, char const* call, JobSizes const& sizes, wire::CodePlace run_chunk,
       wire::Bytes const& callable)
       : crew_(crew), call_(call), sizes_(sizes) {
@@ -95,18 +95,19 @@ class Job {
     wait();
   }
 
-  // The same in steps, for a call that holds the pool.
-  /// False, unless it may wait for a slot: there is none.
-  bool publish(Crew::Hold const& hold, bool may_wait) {
+  // The same in steps, for a call that keeps the pool open.
+  /// As Crew::publish_more(). False: it has returned null, and may be asked again.
+  bool publish(Crew::KeptOpen const& call, Crew::WhenFull when_full) {
     make_results();
-    slot_ = crew_.publish_more(hold, memory_, chunks(), may_wait);
+    slot_ = crew_.publish_more(call, memory_, chunks(), when_full);
     return slot_ != nullptr;
   }
+  /// Blocks, throws: as run().
   void wait() {
     if (!await_end()) crew_.throw_broken(call_);
     for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) throw_failure_of(chunk);
   }
-  /// Whatever has gone wrong. False: the pool is broken.
+  /// Blocks: until every chunk is settled, whatever has gone wrong. False: the pool is broken.
   bool await_end() noexcept {
     auto const outcome = crew_.board().await(
         slot_->settled, [this] { return all_settled(); }, base::Deadline::never(), spin_,
@@ -121,10 +122,10 @@ class Job {
     return std::min(sizes_.chunk_size, sizes_.items - chunk * sizes_.chunk_size);
   }
 
-  /// Results as bytes, in order. REQUIRES: run() has returned.
+  /// Results as bytes, in order. REQUIRES: run() or wait() has returned.
   std::byte const* results() const noexcept { return crew_.segment().data(record_->results); }
 
-  /// Encoded results of a chunk. REQUIRES: run() has returned.
+  /// Encoded results of a chunk. REQUIRES: run() or wait() has returned.
   std::span<std::byte const> encoded_results(std::uint32_t chunk) const noexcept {
     auto const& result = result_of(chunk);
     return {crew_.segment().data(result.offset), result.size};
@@ -200,11 +201,13 @@ class Job {
                       logged.value_or(WorkerDeath{result.pid, result.end_code, result.end_status}));
   }
 
+  // constant after construction
   Crew& crew_;
   char const* call_;
   JobSizes sizes_;
   JobMemory memory_;
   JobRecord* record_ = nullptr;
+
   JobSlot* slot_ = nullptr;    // null until published
   std::uint32_t settled_ = 0;  // chunks before this are settled
   sync::AdaptiveSpin spin_;

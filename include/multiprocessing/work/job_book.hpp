@@ -26,7 +26,8 @@ class JobBook {
  public:
   /// Of the payload this much keeps its pages, so that small jobs need no system call for memory,
   /// and those that come again and again no page faults.
-  static constexpr std::uint64_t kWarm = std::uint64_t{4} << 20;  // twice a typical cache
+  static constexpr std::uint64_t kWarm = std::uint64_t{4}
+                                         << 20;  // of two waves: a second cache each, typically
 
   /// Parts of the segment that are nobody else's: for chunk words, for all else that jobs have, and
   /// for a log of each slot.
@@ -58,7 +59,7 @@ class JobBook {
   /// Memory that stays. Throws: std::bad_alloc.
   shm::Range allocate_for_good(std::uint64_t bytes) { return payload_.allocate(bytes); }
 
-  /// All free, of a generation that is returned. Threads: safe.
+  /// Makes the chunks' words, all Free, of a new generation, which it returns. Threads: safe.
   std::uint32_t make_words(JobMemory const& memory, std::uint32_t chunks) noexcept {
     std::uint32_t generation = 0;  // says that a slot is empty, so no job has it
     while (generation == 0) generation = last_generation_.fetch_add(1) + 1;
@@ -111,10 +112,13 @@ class JobBook {
     return {logs_.offset + index * size, size};
   }
 
+  // constant
   shm::Segment const& segment_;
   Board& board_;
   shm::Range const logs_;
+
   std::atomic<std::uint32_t> last_generation_{0};
+  // guarded by who calls
   // Chunk words and nothing else, ever: a late reader finds a generation. So its pages stay: 8
   // bytes for each chunk of the largest job so far.
   shm::PrivateArena words_;

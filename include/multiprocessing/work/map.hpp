@@ -169,11 +169,17 @@ EncodedItems encode_items(Inputs&& inputs) {
   return items;
 }
 
+/// REQUIRES: plain ones.
+template <class Result>
+std::span<Result const> plain_results(Job const& job, std::uint64_t count) {
+  return {reinterpret_cast<Result const*>(job.results()), static_cast<std::size_t>(count)};
+}
+
 template <class Result>
 std::vector<Result> collect(Job const& job, std::uint64_t count) {
   if constexpr (wire::PlainBytes<Result>) {
-    auto const* const first = reinterpret_cast<Result const*>(job.results());
-    return std::vector<Result>(first, first + count);
+    auto const results = plain_results<Result>(job, count);
+    return std::vector<Result>(results.begin(), results.end());
   } else {
     std::vector<Result> results;
     results.reserve(count);
@@ -187,35 +193,44 @@ std::vector<Result> collect(Job const& job, std::uint64_t count) {
   }
 }
 
-/// Four chunks a worker, as in Python: enough to even out tasks of different length.
+/// Throws: std::invalid_argument.
+inline std::uint64_t checked_chunk_size(char const* call, std::int64_t asked) {
+  if (asked >= 1) return static_cast<std::uint64_t>(asked);
+  throw std::invalid_argument(std::string(call) + ": chunksize must be at least 1, not " +
+                              std::to_string(asked));
+}
+
 inline std::uint64_t chunk_size_for(char const* call, std::optional<std::int64_t> asked,
                                     std::uint64_t items, int workers) {
-  if (asked && *asked < 1) {
-    throw std::invalid_argument(std::string(call) + ": chunksize must be at least 1, not " +
-                                std::to_string(*asked));
-  }
-  if (asked) return static_cast<std::uint64_t>(*asked);
-  auto const chunks = static_cast<std::uint64_t>(workers) * 4;
+  if (asked) return checked_chunk_size(call, *asked);
+  auto const chunks = static_cast<std::uint64_t>(workers) * WaveSizes::kChunksAWorker;
   return std::max<std::uint64_t>(1, (items + chunks - 1) / chunks);
 }
 
+/// Of a call that has more than one wave.
 template <class Item, class Result>
-auto run_waves(Waves& waves, char const* call, Item const* items, std::uint64_t count) {
+auto run_waves(Waves& waves, char const* call, std::span<Item const> items) {
   auto const fill = [&](Job& job, std::uint64_t first, std::uint64_t size) {
-    write_items<Item>(call, std::span(items + first, size), size, job.input());
+    write_items<Item>(call, items.subspan(first, size), size, job.input());
   };
   if constexpr (std::is_void_v<Result>) {
     waves.run(fill, [](Job const&, std::uint64_t) {});
   } else {
-    std::vector<Result> results;
-    results.reserve(count);
+    std::vector<Result> all;
+    all.reserve(items.size());
     waves.run(fill, [&](Job const& job, std::uint64_t size) {
-      auto const* const first = reinterpret_cast<Result const*>(job.results());
-      results.insert(results.end(), first, first + size);
+      auto const results = plain_results<Result>(job, size);
+      all.insert(all.end(), results.begin(), results.end());
     });
-    return results;
+    return all;
   }
 }
+
+template <class Item, class Result, class Items>
+inline constexpr bool kMayGoInWaves = false;
+template <wire::PlainBytes Item, class Result, std::ranges::contiguous_range Items>
+requires(std::is_void_v<Result> ||
+         wire::PlainBytes<Result>) inline constexpr bool kMayGoInWaves<Item, Result, Items> = true;
 
 template <class F, class Item, class Result, class Inputs>
 auto run(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F const& f,
@@ -255,16 +270,13 @@ auto run(Crew& crew, char const* call, std::optional<std::int64_t> chunksize, F 
   if constexpr (wire::PlainBytes<Item>) {
     auto&& items = sized<Item>(std::forward<Inputs>(inputs));
     auto const count = static_cast<std::uint64_t>(std::ranges::size(items));
-    if constexpr (std::ranges::contiguous_range<decltype(items)> &&
-                  (std::is_void_v<Result> || wire::PlainBytes<Result>)) {
-      WaveSizes wanted{count, sizeof(Item), result_size,
-                       static_cast<std::uint64_t>(crew.workers())};
+    if constexpr (kMayGoInWaves<Item, Result, decltype(items)>) {
+      auto const workers = static_cast<std::uint64_t>(crew.workers());
+      WaveSizes wanted{count, sizeof(Item), result_size, workers};
       if (wanted.are_many()) {
-        if (chunksize) {
-          wanted.asked_chunk_size = chunk_size_for(call, chunksize, count, crew.workers());
-        }
+        if (chunksize) wanted.asked_chunk_size = checked_chunk_size(call, *chunksize);
         Waves waves(crew, call, wanted, code, callable);
-        return run_waves<Item, Result>(waves, call, std::ranges::data(items), count);
+        return run_waves<Item, Result>(waves, call, {std::ranges::data(items), count});
       }
     }
     return run_job(count, bytes_of(count, sizeof(Item)),

@@ -2,11 +2,11 @@
 // What a pool's nursery does: keeps the workers alive, and settles what a dead one leaves behind.
 #pragma once
 
-#include <algorithm>
 #include <chrono>
 #include <csignal>
-#include <cstring>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -17,7 +17,9 @@
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
+#include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/poll.hpp>
+#include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/processors.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
@@ -43,7 +45,7 @@ class Supervisor {
         modules_(modules),
         initializer_(std::move(initializer)),
         deaths_(board.restart_limit),
-        tasks_(nursery, segment, board) {}
+        warden_(nursery, segment, board) {}
 
   /// Blocks: until the pool has ended or its owner is gone. Returns the nursery's exit code.
   int run(os::Fd const& ready) {
@@ -58,12 +60,12 @@ class Supervisor {
     }
     os::signal_eventfd(ready);
     for (;;) {
-      auto const news = nursery_.wait(earlier(next_try_, tasks_.next()));
+      auto const news = nursery_.wait(earlier(next_try_, warden_.next()));
       if (news.owner_ended) return end_all();
-      tasks_.take_back();
+      warden_.take_back();
       for (auto const& ended : news.ended) bury(ended);
-      tasks_.kill_doomed();
-      tasks_.run_due();
+      warden_.kill_doomed();
+      warden_.run_due();
       if (board_.failure.is_told()) {
         board_.start_error = Board::kToldInFailure;
         return end_all();
@@ -71,7 +73,7 @@ class Supervisor {
       auto const phase = board_.phase.load();
       if (phase == Board::Phase::Terminating) return terminate();
       bool const needed = phase == Board::Phase::Open || board_.has_work(segment_);
-      if (!needed && nursery_.running() == 0 && !tasks_.has_postponed()) return 0;
+      if (!needed && nursery_.running() == 0 && !warden_.has_postponed()) return 0;
       if (!needed) next_try_ = base::Deadline::never();
       // Who waited for a task of the dead was woken on this processor, as like as not: it goes
       // first, for a fork takes a while.
@@ -86,12 +88,13 @@ class Supervisor {
   static constexpr std::chrono::milliseconds kGrace{500};
   // When the system gives no process, trying again sooner would only add to its load.
   static constexpr std::chrono::milliseconds kBetweenTries{50};
+  // As many in a row are no accident.
   static constexpr int kMostDeathsInInitializer = 5;
   // So long without a single worker, and the pool says that it is broken rather than to stall.
   static constexpr std::chrono::seconds kGiveUpAfter{10};
 
-  /// What each worker would have to make, and to look up the C library's functions for, at dozens
-  /// of page faults.
+  /// Buffers of this thread, which a worker then has by the fork. To make them anew, it would have
+  /// to look functions of the C library up, at dozens of page faults.
   static void make_what_workers_inherit() {
     channel::Scratch const scratch;
     sync::AdaptiveSpin::of_this_thread();
@@ -169,7 +172,7 @@ class Supervisor {
     auto const& limit = board_.restart_limit;
     auto text = "more than " + std::to_string(limit.intensity) + " workers have died within " +
                 std::to_string(limit.period_ms) + " ms; the last ones:";
-    constexpr std::uint32_t kTold = 5;
+    constexpr std::uint32_t kTold = 5;  // enough to see what they have in common
     for (auto const& line : board_.deaths.last_lines(segment_, kTold)) text += "\n  " + line;
     board_.failure.tell(text);
   }
@@ -188,8 +191,8 @@ class Supervisor {
       return *logged_as;
     };
     if (dead.status.exitcode() != 0) death();
-    bool const was_ordered = tasks_.is_doomed(dead.number);
-    tasks_.bury(dead, death);
+    bool const was_ordered = warden_.is_doomed(dead.number);
+    warden_.bury(dead, death);
     settle_all([&](JobView const& job, std::uint32_t chunk, ChunkWord word) {
       if (word.phase != ChunkWord::Phase::Claimed || word.worker != number) return word.phase;
       // The dead worker's claim keeps the job; without one, its record may be gone by now.
@@ -245,7 +248,7 @@ class Supervisor {
     settle_all([](JobView const&, std::uint32_t, ChunkWord word) {
       return word.settled() ? word.phase : ChunkWord::Phase::Dropped;
     });
-    tasks_.drop_all();
+    warden_.drop_all();
   }
 
   /// Sets every unsettled chunk of every job to what `decide` returns, then wakes all who wait.
@@ -286,14 +289,16 @@ class Supervisor {
     return true;
   }
 
+  // constant
   launch::Nursery& nursery_;
   shm::Segment const& segment_;
   Board& board_;
   os::ModuleTable const& modules_;
   Initializer const initializer_;
+
   int deaths_in_initializer_ = 0;  // in a row
   DeathCount deaths_;
-  TaskWarden tasks_;
+  TaskWarden warden_;
   base::Deadline next_try_ = base::Deadline::never();  // to replace workers; never: at once
   base::Deadline give_up_ = base::Deadline::never();
 };

@@ -24,7 +24,6 @@
 //             who has read its name in a ring before may still claim it.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -69,10 +68,11 @@ class TaskBoard {
   // constant, written by the owner
   shm::Offset entries = 0;
   shm::Offset annexes = 0;
-  std::uint32_t capacity = 0;                   ///< entries, and slots of each ring; a power of two
-  std::atomic<std::uint32_t> entries_ready{0};  ///< have pages; more as they are used first
-  std::uint64_t anchor = 0;  ///< the id of the block that all blocks of tasks belong to
+  std::uint32_t capacity = 0;  ///< entries, and slots of each ring; a power of two
+  std::uint64_t anchor = 0;    ///< the id of the block that all blocks of tasks belong to
   CodeTable codes;
+
+  std::atomic<std::uint32_t> entries_ready{0};  ///< have pages; more as they are used first
 
   /// Names of tasks, in order. One process publishes.
   struct Ring {
@@ -100,7 +100,8 @@ class TaskBoard {
   TaskAnnex& annex(shm::Segment const& segment, TaskEntry const& task) const noexcept {
     return segment.at<TaskAnnex>(annexes)[index_of(segment, task)];
   }
-  /// For who may write to the task. Throws: std::bad_alloc.
+  /// For who may write to the task. Throws: std::bad_alloc. Complexity: a system call, the first
+  /// time for each entry.
   TaskAnnex& make_annex(shm::Segment const& segment, TaskEntry& task) const {
     auto& its = annex(segment, task);
     if (task.has_annex()) return its;

@@ -41,6 +41,7 @@ struct TaskDraft {
   channel::Enclosed block = {};  ///< the input, where it is too large for the task, or has handles
   TaskTerms options = {};
 
+  /// In one of the two rooms, not across both.
   static constexpr std::size_t kMostWithoutBlock = std::max(TaskEntry::kRoom, TaskAnnex::kRoom);
 
   /// Throws: std::bad_alloc.
@@ -157,8 +158,9 @@ class TaskBook {
     }
     // relaxed: pairs with nothing; it is published behind it
     task.flags.store(static_cast<std::uint8_t>(flags), std::memory_order_relaxed);
-    bool const has_grace = terms.timeout_ms != 0 && (terms.grace_ms != 0 || task.has_annex());
-    if (terms.retries != 0 || has_grace || is_in_block || input.size() > TaskEntry::kRoom) {
+    // An annex has that of the task before.
+    bool const writes_grace = terms.timeout_ms != 0 && (terms.grace_ms != 0 || task.has_annex());
+    if (terms.retries != 0 || writes_grace || is_in_block || input.size() > TaskEntry::kRoom) {
       auto& annex = board_.make_annex(segment_, task);
       annex.backoff_ms = terms.backoff_ms;
       annex.deaths = 0;

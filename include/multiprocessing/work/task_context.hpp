@@ -34,7 +34,7 @@ inline void give_up_block(TaskBoard const& board, std::atomic<std::uint64_t>& na
   }
 }
 
-/// What is in blocks, of a task that may have none.
+/// Gives up the block of its input, or result. Without one, or without an annex: nothing.
 inline void give_up_input(shm::Segment const& segment, TaskBoard const& board,
                           TaskEntry const& task) noexcept {
   if (task.has_annex()) give_up_block(board, board.annex(segment, task).input_id);
@@ -44,6 +44,8 @@ inline void give_up_result(shm::Segment const& segment, TaskBoard const& board,
   if (task.has_annex()) give_up_block(board, board.annex(segment, task).result_id);
 }
 
+/// A task that this worker has claimed, and what its code needs of the worker.
+/// Threads: one.
 struct TaskContext {
   shm::Segment const& segment;
   os::ModuleTable const& modules;
@@ -67,17 +69,12 @@ struct TaskContext {
 
   /// Keeps the result for the owner. Throws: std::bad_alloc.
   void keep(std::span<std::byte const> bytes, wire::Parcel const& parcel) const {
-    // Behind what a retry would need.
-    std::size_t const kept = task.may_be_retried() && !is_in_block() ? task.input_bytes : 0;
-    bool const is_kept_in_annex = kept > TaskEntry::kRoom;
-    if (parcel.empty() && bytes.size() <= TaskEntry::kRoom - (is_kept_in_annex ? 0 : kept)) {
-      return keep_at(is_kept_in_annex ? 0 : kept, bytes);
-    }
-    auto& its = board.make_annex(segment, task);
-    if (parcel.empty() && bytes.size() <= TaskAnnex::kRoom - (is_kept_in_annex ? kept : 0)) {
-      return keep_at(TaskEntry::kRoom + (is_kept_in_annex ? kept : 0), bytes);
-    }
+    bool const is_input_kept = task.may_be_retried() && !is_in_block();
+    auto const place =
+        TaskEntry::place_of_result(bytes.size(), is_input_kept ? task.input_bytes : 0);
+    if (place && parcel.empty()) return keep_at(*place, bytes);
     auto const block = channel::enclose(bytes, parcel);
+    auto& its = board.make_annex(segment, task);
     task.result_bytes = TaskEntry::kInBlock;
     its.result_size = bytes.size();
     its.result_id = block.lease->id();
@@ -91,9 +88,11 @@ struct TaskContext {
   }
 
  private:
-  void keep_at(std::size_t place, std::span<std::byte const> bytes) const noexcept {
-    if (!bytes.empty())
+  void keep_at(std::size_t place, std::span<std::byte const> bytes) const {
+    if (place >= TaskEntry::kRoom && !bytes.empty()) board.make_annex(segment, task);
+    if (!bytes.empty()) {
       std::memcpy(board.at_place(segment, task, place), bytes.data(), bytes.size());
+    }
     task.result_place = static_cast<std::uint8_t>(place);
     task.result_bytes = static_cast<std::uint8_t>(bytes.size());
   }

@@ -15,6 +15,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/sync/event_count.hpp>
@@ -45,15 +46,16 @@ struct TaskDeath {
 };
 
 /// All but the atomic members are written by the owner before the task is published, then by who
-/// has claimed it before that settles it; by the nursery while nobody has it.
+/// has claimed it before that settles it; by the nursery while nobody has it, and `late_pid` before
+/// it takes the task away. Sizes and places are bytes.
 struct alignas(base::kCacheLine) TaskEntry {
-  static constexpr std::size_t kRoom = 24;
+  static constexpr std::size_t kRoom = 24;             // what the line has left
   static constexpr std::uint8_t kInBlock = UINT8_MAX;  ///< for a number of bytes
   // In `flags`.
   static constexpr std::uint8_t kTellAll = 1;        ///< somebody waits for any of many
   static constexpr unsigned kRetryOnShift = 1;       ///< from here on, three bits: RetryOn
   static constexpr std::uint8_t kStop = 1 << 4;      ///< it is to stop, and not to be run again
-  static constexpr std::uint8_t kHasAnnex = 1 << 5;  ///< for the tasks to come, too
+  static constexpr std::uint8_t kHasAnnex = 1 << 5;  ///< kept when the entry is used again
 
   AtomicChunkWord word{0};
   sync::EventCount settled;
@@ -65,12 +67,16 @@ struct alignas(base::kCacheLine) TaskEntry {
   std::uint8_t input_bytes = 0;  ///< or kInBlock
   std::uint8_t result_bytes = 0;
   std::uint8_t result_place = 0;
-  std::int32_t late_pid = 0;  ///< of the worker that did not do it in time
-  std::byte room[kRoom] = {};
+  std::int32_t late_pid = 0;   ///< of the worker that did not do it in time
+  std::byte room[kRoom] = {};  ///< of a Lost task: its TaskDeath
 
   static constexpr std::size_t place_of_input(std::size_t size) noexcept {
     return size <= kRoom ? 0 : kRoom;
   }
+  /// Behind the `kept` bytes of an input that a later try would need; nullopt: nowhere.
+  static constexpr std::optional<std::size_t> place_of_result(std::size_t size,
+                                                              std::size_t kept) noexcept;
+
   bool has_annex() const noexcept { return (flags.load() & kHasAnnex) != 0; }
   bool is_to_stop() const noexcept { return (flags.load() & kStop) != 0; }
   bool may_be_retried() const noexcept { return failures < retries && !is_to_stop(); }
@@ -80,10 +86,11 @@ struct alignas(base::kCacheLine) TaskEntry {
   ChunkWord read() const noexcept { return ChunkWord::unpack(word.load()); }
 };
 static_assert(sizeof(TaskEntry) == base::kCacheLine);
+static_assert(sizeof(TaskDeath) <= TaskEntry::kRoom);
 
-/// As TaskEntry.
+/// What only some tasks have. Written by: as TaskEntry.
 struct alignas(base::kCacheLine) TaskAnnex {
-  static constexpr std::size_t kRoom = 84;
+  static constexpr std::size_t kRoom = 84;  // what two lines have left
 
   // Of what is in blocks of the heap.
   std::atomic<std::uint64_t> input_id{0};  ///< 0: there is none, or it was given up
@@ -92,11 +99,22 @@ struct alignas(base::kCacheLine) TaskAnnex {
   std::uint64_t result_size = 0;
   // Of tasks with retries.
   std::uint32_t backoff_ms = 0;  ///< from its first failure to its second run; then twice as long
-  std::uint16_t deaths = 0;      ///< of workers that it has cost
-  std::byte room[kRoom] = {};
+  std::uint32_t deaths = 0;      ///< of workers that it has cost
   // Of tasks with a timeout.
   std::uint32_t grace_ms = 0;  ///< from the time it is to stop to the time it is stopped
+
+  std::byte room[kRoom] = {};
 };
 static_assert(sizeof(TaskAnnex) == 2 * base::kCacheLine);
+static_assert(TaskEntry::kRoom + TaskAnnex::kRoom < TaskEntry::kInBlock);
+
+constexpr std::optional<std::size_t> TaskEntry::place_of_result(std::size_t size,
+                                                                std::size_t kept) noexcept {
+  auto const kept_here = kept <= kRoom ? kept : 0;
+  auto const kept_there = kept - kept_here;
+  if (size <= kRoom - kept_here) return kept_here;
+  if (size <= TaskAnnex::kRoom - kept_there) return kRoom + kept_there;
+  return std::nullopt;
+}
 
 }  // namespace multiprocessing::work

@@ -5,27 +5,31 @@
 //   caller    fill 0 | fill 1 | wait 0, collect 0, fill 2 | wait 1, collect 1, fill 3 | ...
 //   workers            run 0          run 1                     run 2
 //
-//   Failure   Of a wave where something went wrong the other one is waited for, and none follows.
+//   Failure   When something has gone wrong in a wave, the other one is waited for, and no more
+//             follow.
+//   Shutdown  A pool that is closed runs all waves; one that is terminated, none: CancelledError.
 #pragma once
 
 #include <algorithm>
 #include <array>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
+#include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/crew.hpp>
 #include <multiprocessing/work/job.hpp>
+#include <multiprocessing/work/job_book.hpp>
 
 namespace multiprocessing::work {
 
-/// What a call that goes in waves is about.
+/// What a call that goes in waves is about. Sizes are bytes.
 struct WaveSizes {
-  /// Chunks a worker, as in Python: enough to even out tasks of different length.
+  /// Of a job: enough to even out tasks of different length. As in Python.
   static constexpr std::uint64_t kChunksAWorker = 4;
-  /// Two waves have their pages for good.
+  /// Of a wave, so that two fit into what keeps its pages, with 64 KiB each for record and
+  /// callable.
   static constexpr std::uint64_t kMostBytes = JobBook::kWarm / 2 - (std::uint64_t{64} << 10);
 
   std::uint64_t items;
@@ -36,7 +40,7 @@ struct WaveSizes {
 
   std::uint64_t bytes_an_item() const noexcept { return item_size + result_size; }
 
-  /// Whether one job would take more memory than stays.
+  /// Whether they are more than one wave.
   bool are_many() const noexcept {
     return bytes_an_item() != 0 && items > kMostBytes / bytes_an_item();
   }
@@ -45,7 +49,7 @@ struct WaveSizes {
     auto const chunks = workers * kChunksAWorker;
     return std::max<std::uint64_t>(1, kMostBytes / bytes_an_item() / chunks);
   }
-  /// Of a whole wave: never so few that a worker has nothing to do.
+  /// Never so few that a worker has nothing to do.
   std::uint64_t items_a_wave() const noexcept {
     auto const size = std::min(chunk_size(), items);
     auto const chunks = kMostBytes / (size * bytes_an_item() + sizeof(ChunkResult));
@@ -53,9 +57,11 @@ struct WaveSizes {
   }
 };
 
+/// A call whose items go out in waves.
 /// Threads: one.
 class Waves {
  public:
+  /// Throws: as Crew::require_open().
   Waves(Crew& crew, char const* call, WaveSizes const& sizes, wire::CodePlace run_chunk,
         wire::Bytes const& callable)
       : crew_(crew),
@@ -63,7 +69,7 @@ class Waves {
         sizes_(sizes),
         run_chunk_(run_chunk),
         callable_(callable),
-        hold_(crew, call) {}
+        kept_open_(crew, call) {}
 
   /// `fill(job, first item, items)` writes the input of a wave, `collect(job, items)` takes its
   /// results; both in order. Blocks, throws: as Job::run(), and what these do.
@@ -90,10 +96,25 @@ class Waves {
  private:
   static constexpr std::uint64_t kMostAtOnce = 2;
 
-  /// False: there is no slot for another one now.
+  /// False: it can not be published now, because other calls have all slots. Only who has none
+  /// itself waits for one: it is the collector of its own.
   template <class Fill>
   bool begin(Fill const& fill) {
     auto const items = std::min(items_a_wave_, sizes_.items - next_item_);
+    auto& next = wave(begun_);
+    if (!next) {
+      next.emplace(crew_, call_, job_sizes(items), run_chunk_, callable_);
+      fill(*next, next_item_, items);
+    }
+    using WhenFull = Crew::WhenFull;
+    auto const when_full = begun_ == done_ ? WhenFull::wait : WhenFull::return_null;
+    if (!next->publish(kept_open_, when_full)) return false;
+    next_item_ += items;
+    ++begun_;
+    return true;
+  }
+
+  JobSizes job_sizes(std::uint64_t items) const noexcept {
     JobSizes sizes;
     sizes.items = items;
     sizes.chunk_size = std::min(sizes_.chunk_size(), items);
@@ -101,28 +122,24 @@ class Waves {
     sizes.result_bytes = items * sizes_.result_size;
     sizes.first_item = next_item_;
     sizes.items_of_call = sizes_.items;
-    auto& job = wave(begun_);
-    job.emplace(crew_, call_, sizes, run_chunk_, callable_);
-    fill(*job, next_item_, items);
-    if (!job->publish(hold_, begun_ == done_)) return false;
-    next_item_ += items;
-    ++begun_;
-    return true;
+    return sizes;
   }
 
   std::optional<Job>& wave(std::uint64_t number) { return waves_[number % kMostAtOnce]; }
 
+  // constant
   Crew& crew_;
   char const* call_;
   WaveSizes const sizes_;
   wire::CodePlace const run_chunk_;
   wire::Bytes const& callable_;
   std::uint64_t const items_a_wave_ = sizes_.items_a_wave();
-  Crew::Hold const hold_;
+  Crew::KeptOpen const kept_open_;
+
   std::array<std::optional<Job>, kMostAtOnce> waves_;
-  std::uint64_t next_item_ = 0;
-  std::uint64_t begun_ = 0;  // waves
-  std::uint64_t done_ = 0;
+  std::uint64_t next_item_ = 0;  // of those not begun
+  std::uint64_t begun_ = 0;      // waves
+  std::uint64_t done_ = 0;       // waves
 };
 
 }  // namespace multiprocessing::work
