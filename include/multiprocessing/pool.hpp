@@ -173,8 +173,9 @@ class Pool {
   /// multiprocessing.pool.Pool.map; differs: Python throws the failure that came first, and runs
   /// all chunks in any case.
   ///
-  /// Many plain items that lie side by side, with plain results or none, go out a part at a time: a
-  /// few MiB of shared memory do for any number of them, unless one chunk for each worker is more.
+  /// Many plain items that lie side by side, with plain results or none, go out a part at a time,
+  /// as long as each part takes no more than a moment: so a few MiB of shared memory do for any
+  /// number of them. They are read while this runs: nobody may change them meanwhile, f neither.
   /// After a failure, parts that have not gone out yet do not run. A pool that is closed meanwhile
   /// runs all of them.
   ///

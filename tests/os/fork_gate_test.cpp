@@ -49,13 +49,13 @@ TEST_CASE("a child of a process with threads can have threads that keep each oth
     auto const pass = [&] {
       begin.arrive_and_wait();
       for (int i = 0; i < kPasses; ++i) {
-        std::lock_guard const gate(os::fork_gate());
+        os::ForkGateGuard const gate;
         int const seen = inside;
         std::this_thread::yield();
         inside = seen + 1;
       }
     };
-    { std::lock_guard const alone(os::fork_gate()); }
+    { os::ForkGateGuard const alone; }
     std::thread first(pass);
     pass();
     first.join();

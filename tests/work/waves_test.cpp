@@ -151,6 +151,27 @@ TEST_CASE_METHOD(Fixture, "items and results of any plain types go in waves", "[
   CHECK(shared().value() == kMany);
 }
 
+TEST_CASE_METHOD(Fixture, "results that can not be assigned go in waves", "[waves]") {
+  struct Fixed {
+    int const value;
+  };
+  auto const results = run([](int x) { return Fixed{x}; }, support::numbers(kMany));
+  CHECK(results[kMany - 1].value == kMany - 1);
+}
+
+TEST_CASE_METHOD(Fixture, "a slow item keeps no other one waiting", "[waves]") {
+  constexpr int kChunk = 1000;
+  auto const wait_for_all_others = [](int x) {
+    if (x != 0) {
+      shared().atomic().fetch_add(1);
+    } else {
+      while (shared().value() < kMany - kChunk) std::this_thread::yield();
+    }
+    return x + 1;
+  };
+  CHECK(run(wait_for_all_others, support::numbers(kMany), kChunk) == successors(kMany));
+}
+
 TEST_CASE_METHOD(Fixture, "however many waves there are, two of them have memory", "[waves]") {
   run(&successor, std::vector{1});
   auto const before = backed_bytes();

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -44,7 +43,7 @@ inline Heirlooms*& collected() noexcept {
 
 /// From now on children give it up, unless they are handed it.
 inline void register_heirloom(std::shared_ptr<Heirloom> const& heirloom) {
-  std::lock_guard const gate(os::fork_gate());
+  os::ForkGateGuard const gate;
   auto*& all = inheritance_detail::all();
   if (all == nullptr) all = new Heirlooms;
   std::erase_if(*all, [](auto const& each) { return each.expired(); });

@@ -11,7 +11,6 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <optional>
 #include <stdexcept>
@@ -101,7 +100,7 @@ class PipeEnd : public Heirloom {
     if (closed_.exchange(true)) return;
     pollable_.close();
     {
-      std::lock_guard const gate(os::fork_gate());
+      os::ForkGateGuard const gate;
       token_.reset();
     }
     pipe_->forth.tell_all();
@@ -177,7 +176,7 @@ class PipeEnd : public Heirloom {
   /// PicklingError.
   template <class Encoder>
   void save(Encoder& encoder, Call call, char const* what) {
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     if (!token_) throw_closed(call);
     wire::save_handle(encoder, pipe_, what);
     wire::save_handle(encoder, *token_, what);

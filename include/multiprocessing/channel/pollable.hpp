@@ -4,7 +4,6 @@
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include <multiprocessing/channel/audience.hpp>
@@ -21,7 +20,7 @@ class Pollable {
   /// See Readiness. Good until close(). Throws: std::system_error.
   template <class IsReady>
   int fileno(Lane& lane, Audience const& others, IsReady const& is_ready) {
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     if (readiness_ == nullptr || !readiness_->is_of_this_process()) {
       auto made = std::make_unique<Readiness>(lane, others);
       made->arm(is_ready);
@@ -35,12 +34,12 @@ class Pollable {
   template <class IsReady>
   void arm(IsReady const& is_ready) {
     if (!is_asked_for_.load()) return;
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     if (readiness_ != nullptr && readiness_->is_of_this_process()) readiness_->arm(is_ready);
   }
 
   void close() noexcept {
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     is_asked_for_ = false;
     readiness_.reset();
   }

@@ -15,7 +15,6 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -99,7 +98,7 @@ class ChildFds {
     /// While somebody still has it: of what nobody has, a child knows no more that it should give
     /// it up.
     void close() noexcept {
-      std::lock_guard const gate(os::fork_gate());
+      os::ForkGateGuard const gate;
       give_up();
     }
     void give_up() noexcept override {
@@ -136,7 +135,7 @@ class ChildFds {
   ChildFds& operator=(ChildFds const&) = delete;
   /// As Pipes::close(); the parent's ends stay.
   ~ChildFds() {
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     held_->give_up();
   }
 
@@ -196,7 +195,7 @@ class ChildFds {
         open_file(stream.path().c_str());
         break;
       case Stream::Kind::Pipe: {
-        std::lock_guard const gate(os::fork_gate());  // no fork comes between
+        os::ForkGateGuard const gate;  // no fork comes between
         auto pipe = os::create_pipe();
         fd = std::move(is_input ? pipe.reader : pipe.writer);
         pipes_->ends[number] = std::move(is_input ? pipe.writer : pipe.reader);

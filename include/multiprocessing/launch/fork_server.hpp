@@ -275,7 +275,7 @@ class ForkServer {
   /// The near end of the socket that the child will have; nullopt: the server has to take other
   /// orders first.
   static std::optional<os::Fd> order(WrittenLetter const& letter, Control const& control) {
-    std::lock_guard const gate(os::fork_gate());  // no other child keeps the far end
+    os::ForkGateGuard const gate;  // no other child keeps the far end
     auto pair = os::SocketPair::create();
     letter.send(pair.near);
     std::byte const order{};

@@ -32,7 +32,7 @@ class HandlerList {
   static HandlerList& instance() {
     if (auto* const list = if_any()) return *list;
     make_heap();
-    std::lock_guard const gate(os::fork_gate());  // no fork finds it half made
+    os::ForkGateGuard const gate;  // no fork finds it half made
     if (auto* const list = if_any()) return *list;
     auto list = std::make_unique<HandlerList>();
     os::register_fork_handlers(&before_fork, &in_parent, &in_child);

@@ -12,7 +12,6 @@
 
 #include <chrono>
 #include <csignal>
-#include <mutex>
 #include <string>
 
 #include <multiprocessing/base/deadline.hpp>
@@ -32,7 +31,7 @@ class LifeLine {
  public:
   /// The reading end, for children. Throws: std::system_error.
   static int reader() {
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     auto& line = instance();
     if (!line.writer) {
       static bool registered = false;  // guarded by the fork gate

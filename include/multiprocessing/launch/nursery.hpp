@@ -22,7 +22,6 @@
 #include <cstdint>
 #include <iterator>
 #include <memory>
-#include <mutex>
 #include <span>
 #include <utility>
 #include <vector>
@@ -191,7 +190,7 @@ struct Life final : channel::Heirloom {
 struct Bond {
   Bond() {
     channel::register_heirloom(life);
-    std::lock_guard const gate(os::fork_gate());  // no fork finds the end, and nobody to give it up
+    os::ForkGateGuard const gate;  // no fork finds the end, and nobody to give it up
     auto pipe = os::create_pipe();
     life->writer = std::move(pipe.writer);
     life_reader = std::move(pipe.reader);

@@ -160,7 +160,7 @@ inline Spawned spawn_with_socket(Birth const& birth) {
   pid_t pid = shm::Heap::kNoProcess;
   {
     // No child that is forked meanwhile keeps the far end open.
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     socket = os::SocketPair::create();
     auto const place = heap.admit(socket.near);
     base::ScopeGuard const note([&] { heap.note_admitted(place, pid); });

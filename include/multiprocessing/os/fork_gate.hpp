@@ -11,33 +11,30 @@
 
 namespace multiprocessing::os {
 
-/// A mutex that a process with one thread leaves alone: there is nobody to keep out, and after a
-/// fork both parent and child would have to copy the page that it is written to.
-/// Threads: safe. Fork: the child unlocks its copy. REQUIRES: nobody makes the process's second
-/// thread while it is held.
-class ForkGate {
+/// Never destroyed: processes may still be started while static objects are.
+inline std::mutex& fork_gate() noexcept {
+  static_assert(std::is_trivially_destructible_v<std::mutex>);
+  static constinit std::mutex gate;
+  return gate;
+}
+
+/// Holds the gate. A process that has one thread passes it by: there is nobody to keep out, and
+/// after a fork both parent and child would have to copy the page that it is written to.
+/// Blocks: while another thread holds it. Fork: the child gives its copy back. REQUIRES: nobody
+/// makes the process's second thread while its first one holds it.
+class ForkGateGuard {
  public:
-  void lock() {
-    if (__libc_single_threaded) return;
-    mutex_.lock();
-    is_locked_ = true;
+  ForkGateGuard() : is_locked_(!__libc_single_threaded) {
+    if (is_locked_) fork_gate().lock();
   }
-  void unlock() noexcept {
-    if (!is_locked_) return;  // it was the only thread when it came, and by the REQUIRES still is
-    is_locked_ = false;
-    mutex_.unlock();
+  ForkGateGuard(ForkGateGuard const&) = delete;
+  ForkGateGuard& operator=(ForkGateGuard const&) = delete;
+  ~ForkGateGuard() {
+    if (is_locked_) fork_gate().unlock();
   }
 
  private:
-  std::mutex mutex_;
-  bool is_locked_ = false;  // guarded by mutex_
+  bool const is_locked_;
 };
-
-/// Never destroyed: processes may still be started while static objects are.
-inline ForkGate& fork_gate() noexcept {
-  static_assert(std::is_trivially_destructible_v<ForkGate>);
-  static constinit ForkGate gate;
-  return gate;
-}
 
 }  // namespace multiprocessing::os

@@ -11,7 +11,6 @@
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -107,7 +106,7 @@ inline Module describe(dl_phdr_info const& info) {
 
 /// The module whose code or data lies at `address`.
 inline std::optional<Module> module_at(std::uintptr_t address) {
-  std::lock_guard const gate(fork_gate());
+  ForkGateGuard const gate;
   std::optional<Module> found;
   module_detail::for_each_loaded([&](dl_phdr_info const& info) {
     if (!module_detail::contains(info, address)) return false;
@@ -120,7 +119,7 @@ inline std::optional<Module> module_at(std::uintptr_t address) {
 /// How many modules the dynamic linker has ever removed: as long as it is the same number, what was
 /// seen at an address is there still.
 inline unsigned long long removed_modules() {
-  std::lock_guard const gate(fork_gate());
+  ForkGateGuard const gate;
   unsigned long long count = 0;
   module_detail::for_each_loaded([&](dl_phdr_info const& info) {
     count = info.dlpi_subs;
@@ -134,7 +133,7 @@ inline unsigned long long removed_modules() {
 class ModuleTable {
  public:
   static ModuleTable now() {
-    std::lock_guard const gate(fork_gate());
+    ForkGateGuard const gate;
     // Stays until the linker counts others: to look at the modules takes a page of each of them,
     // which every child of a fork server would have to have mapped first.
     static auto* const latest = new ModuleTable;  // guarded by the gate; never freed

@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
-#include <mutex>
 
 #include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/system_call.hpp>
@@ -33,7 +32,7 @@ inline std::atomic<ForkListener>& fork_listener() noexcept {
 /// fork(2), while no thread of this library is inside a lock of the C library. Blocks: until that
 /// is so. Throws: std::system_error.
 [[gnu::hot]] inline pid_t fork_process() {
-  std::lock_guard const gate(fork_gate());  // the child, too, unlocks its copy
+  ForkGateGuard const gate;  // the child, too, unlocks its copy
   pid_t const pid = ::fork();
   if (pid == 0) return 0;
   int const fork_errno = errno;
@@ -78,7 +77,7 @@ inline void die_with_parent(pid_t parent) noexcept {
 
 /// Like std::atexit, but not while this library forks: a lock of the C library is involved.
 inline void register_at_exit(void (*function)()) noexcept {
-  std::lock_guard const gate(fork_gate());
+  ForkGateGuard const gate;
   std::atexit(function);
 }
 

@@ -160,7 +160,7 @@ class Heap {
 
  private:
   [[gnu::noinline]] static Heap& make_instance() {
-    std::lock_guard const gate(os::fork_gate());  // no fork finds it half made
+    os::ForkGateGuard const gate;  // no fork finds it half made
     if (auto* const heap = current().load()) return *heap;
     register_handlers();
     // Among the other static objects: a fork has parent and child write to them in any case, and

@@ -21,7 +21,6 @@
 #include <cerrno>
 #include <cstddef>
 #include <exception>
-#include <mutex>
 #include <utility>
 
 #include <multiprocessing/os/fd.hpp>
@@ -53,7 +52,7 @@ class Vault {
   /// Throws: std::system_error: ENOBUFS when there are kMost, ETOOMANYREFS where this user may not
   /// have so many under way, EBADF.
   void put(Number block, int fd) {
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     Guarded const guarded(*this);
     close_unwanted();
     auto& fds = os::is_file(fd) ? files_ : others_;
@@ -70,7 +69,7 @@ class Vault {
   /// None: it has been taken already. REQUIRES: the caller holds the block. Throws:
   /// std::system_error, EMFILE when this process may not have more; then it can be taken again.
   os::Fd take(Number block) {
-    std::lock_guard const gate(os::fork_gate());
+    os::ForkGateGuard const gate;
     Guarded const guarded(*this);
     for (auto* const fds : {&files_, &others_}) {
       for (std::size_t index = 0, size = fds->size(); index < size; ++index) {

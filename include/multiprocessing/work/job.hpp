@@ -104,18 +104,20 @@ class Job {
   }
   /// Blocks, throws: as run().
   void wait() {
-    if (!await_end()) crew_.throw_broken(call_);
+    if (!await_end(base::Deadline::never())) crew_.throw_broken(call_);
     for (std::uint32_t chunk = 0; chunk < chunks(); ++chunk) throw_failure_of(chunk);
   }
-  /// Blocks: until every chunk is settled, whatever has gone wrong. False: the pool is broken.
-  bool await_end() noexcept {
+  /// Blocks: until every chunk is settled, whatever has gone wrong, or the deadline passes. False:
+  /// that has passed, or the pool is broken.
+  bool await_end(base::Deadline deadline) noexcept {
     auto const outcome = crew_.board().await(
-        slot_->settled, [this] { return all_settled(); }, base::Deadline::never(), spin_,
+        slot_->settled, [this] { return all_settled(); }, deadline, spin_,
         &crew_.board().nursery_life);
     if (outcome == sync::Waited::PeerDied) crew_.pass_on_death();
-    return outcome != sync::Waited::PeerDied;
+    return outcome == sync::Waited::Ready;
   }
 
+  std::uint64_t items() const noexcept { return sizes_.items; }
   std::uint32_t chunks() const noexcept { return static_cast<std::uint32_t>(sizes_.chunks()); }
 
   std::uint64_t items_in(std::uint32_t chunk) const noexcept {

@@ -203,8 +203,7 @@ inline std::uint64_t checked_chunk_size(char const* call, std::int64_t asked) {
 inline std::uint64_t chunk_size_for(char const* call, std::optional<std::int64_t> asked,
                                     std::uint64_t items, int workers) {
   if (asked) return checked_chunk_size(call, *asked);
-  auto const chunks = static_cast<std::uint64_t>(workers) * WaveSizes::kChunksAWorker;
-  return std::max<std::uint64_t>(1, (items + chunks - 1) / chunks);
+  return fair_chunk_size(items, static_cast<std::uint64_t>(workers));
 }
 
 /// Of a call that has more than one wave.
@@ -220,7 +219,11 @@ auto run_waves(Waves& waves, char const* call, std::span<Item const> items) {
     all.reserve(items.size());
     waves.run(fill, [&](Job const& job, std::uint64_t size) {
       auto const results = plain_results<Result>(job, size);
-      all.insert(all.end(), results.begin(), results.end());
+      if constexpr (std::is_copy_assignable_v<Result>) {
+        all.insert(all.end(), results.begin(), results.end());
+      } else {
+        for (auto const& result : results) all.push_back(result);
+      }
     });
     return all;
   }

@@ -5,6 +5,9 @@
 //   caller    fill 0 | fill 1 | wait 0, collect 0, fill 2 | wait 1, collect 1, fill 3 | ...
 //   workers            run 0          run 1                     run 2
 //
+// Where a wave takes long, new memory costs little beside it; but one slow item would keep all that
+// follows waiting, and new workers nothing to do. Then the rest goes out at once.
+//
 //   Failure   When something has gone wrong in a wave, the other one is waited for, and no more
 //             follow.
 //   Shutdown  A pool that is closed runs all waves; one that is terminated, none: CancelledError.
@@ -12,9 +15,12 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdint>
+#include <new>
 #include <optional>
 
+#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/work/chunk.hpp>
@@ -24,10 +30,15 @@
 
 namespace multiprocessing::work {
 
+/// Of a job: enough chunks to even out tasks of different length. As in Python.
+inline constexpr std::uint64_t kChunksAWorker = 4;
+inline std::uint64_t fair_chunk_size(std::uint64_t items, std::uint64_t workers) noexcept {
+  auto const chunks = workers * kChunksAWorker;
+  return std::max<std::uint64_t>(1, (items + chunks - 1) / chunks);
+}
+
 /// What a call that goes in waves is about. Sizes are bytes.
 struct WaveSizes {
-  /// Of a job: enough to even out tasks of different length. As in Python.
-  static constexpr std::uint64_t kChunksAWorker = 4;
   /// Of a wave, so that two fit into what keeps its pages, with 64 KiB each for record and
   /// callable.
   static constexpr std::uint64_t kMostBytes = JobBook::kWarm / 2 - (std::uint64_t{64} << 10);
@@ -46,8 +57,7 @@ struct WaveSizes {
   }
   std::uint64_t chunk_size() const noexcept {
     if (asked_chunk_size) return *asked_chunk_size;
-    auto const chunks = workers * kChunksAWorker;
-    return std::max<std::uint64_t>(1, kMostBytes / bytes_an_item() / chunks);
+    return fair_chunk_size(kMostBytes / bytes_an_item(), workers);
   }
   /// Never so few that a worker has nothing to do.
   std::uint64_t items_a_wave() const noexcept {
@@ -80,44 +90,69 @@ class Waves {
         while (begun_ - done_ < kMostAtOnce && next_item_ < sizes_.items && begin(fill)) {
         }
         auto& oldest = wave(done_);
+        if (next_item_ < sizes_.items && !oldest->await_end(base::Deadline::after(kQuick))) {
+          begin_rest(fill);
+        }
         oldest->wait();
-        auto const items = std::min(items_a_wave_, left);
-        collect(*oldest, items);
+        collect(*oldest, oldest->items());
+        left -= oldest->items();
         oldest.reset();
         ++done_;
-        left -= items;
       }
     } catch (...) {
-      for (; done_ < begun_; ++done_) wave(done_)->await_end();
+      for (; done_ < begun_; ++done_) wave(done_)->await_end(base::Deadline::never());
       throw;
     }
   }
 
  private:
   static constexpr std::uint64_t kMostAtOnce = 2;
+  // The pages of a wave cost less than this, also where a fault takes 15 us.
+  static constexpr std::chrono::milliseconds kQuick{50};
 
   /// False: it can not be published now, because other calls have all slots. Only who has none
   /// itself waits for one: it is the collector of its own.
   template <class Fill>
   bool begin(Fill const& fill) {
-    auto const items = std::min(items_a_wave_, sizes_.items - next_item_);
     auto& next = wave(begun_);
     if (!next) {
-      next.emplace(crew_, call_, job_sizes(items), run_chunk_, callable_);
+      auto const items = std::min(items_a_wave_, sizes_.items - next_item_);
+      next.emplace(crew_, call_, job_sizes(items, sizes_.chunk_size()), run_chunk_, callable_);
       fill(*next, next_item_, items);
     }
     using WhenFull = Crew::WhenFull;
     auto const when_full = begun_ == done_ ? WhenFull::wait : WhenFull::return_null;
     if (!next->publish(kept_open_, when_full)) return false;
-    next_item_ += items;
+    next_item_ += next->items();
     ++begun_;
     return true;
   }
 
-  JobSizes job_sizes(std::uint64_t items) const noexcept {
+  /// The same of all items that are left, if that can be now.
+  template <class Fill>
+  void begin_rest(Fill const& fill) {
+    auto const items = sizes_.items - next_item_;
+    auto const workers = static_cast<std::uint64_t>(crew_.workers());
+    auto const chunk_size = sizes_.asked_chunk_size.value_or(fair_chunk_size(items, workers));
+    auto& rest = wave(begun_);
+    try {
+      rest.emplace(crew_, call_, job_sizes(items, chunk_size), run_chunk_, callable_);
+    } catch (std::bad_alloc const&) {
+      return;
+    }
+    fill(*rest, next_item_, items);
+    if (rest->publish(kept_open_, Crew::WhenFull::return_null)) {
+      next_item_ += items;
+      ++begun_;
+    } else {
+      rest.reset();
+    }
+  }
+
+  JobSizes job_sizes(std::uint64_t items, std::uint64_t chunk_size) const noexcept {
     JobSizes sizes;
     sizes.items = items;
-    sizes.chunk_size = std::min(sizes_.chunk_size(), items);
+    sizes.chunk_size = std::min(chunk_size, items);
     sizes.input_bytes = items * sizes_.item_size;
     sizes.result_bytes = items * sizes_.result_size;
     sizes.first_item = next_item_;
@@ -125,7 +160,7 @@ class Waves {
     return sizes;
   }
 
-  std::optional<Job>& wave(std::uint64_t number) { return waves_[number % kMostAtOnce]; }
+  std::optional<Job>& wave(std::uint64_t number) { return waves_[number % waves_.size()]; }
 
   // constant
   Crew& crew_;
@@ -136,10 +171,10 @@ class Waves {
   std::uint64_t const items_a_wave_ = sizes_.items_a_wave();
   Crew::KeptOpen const kept_open_;
 
-  std::array<std::optional<Job>, kMostAtOnce> waves_;
-  std::uint64_t next_item_ = 0;  // of those not begun
-  std::uint64_t begun_ = 0;      // waves
-  std::uint64_t done_ = 0;       // waves
+  std::array<std::optional<Job>, kMostAtOnce + 1> waves_;  // one more: the rest
+  std::uint64_t next_item_ = 0;                            // of those not begun
+  std::uint64_t begun_ = 0;                                // waves
+  std::uint64_t done_ = 0;                                 // waves
 };
 
 }  // namespace multiprocessing::work
