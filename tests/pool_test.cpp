@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -28,6 +29,7 @@
 #include <vector>
 
 #include <multiprocessing/array.hpp>
+#include <multiprocessing/event.hpp>
 #include <multiprocessing/pickle.hpp>
 #include <multiprocessing/process.hpp>
 
@@ -435,6 +437,22 @@ TEST_CASE("after close there is no more work, and join waits for the end", "[poo
   pool.join();
   pool.join();
   CHECK(pool.worker_pids().empty());
+}
+
+TEST_CASE("a join with a timeout says whether all has ended", "[pool]") {
+  using namespace std::chrono_literals;
+  mp::Pool pool(2);
+  CHECK_THAT(support::message_of<std::invalid_argument>([&] { return pool.join_for(1ms); }),
+             ContainsSubstring("Pool.join_for: the pool is still running"));
+  mp::Event const go;
+  auto const result = pool.apply_async([](mp::Event const& event) { event.wait(); }, go);
+  pool.close();
+  CHECK(!pool.join_for(20ms));
+  CHECK(!pool.join_until(std::chrono::steady_clock::now()));
+  go.set();
+  CHECK(pool.join_for(1h));
+  CHECK(pool.join_for(0ms));
+  CHECK(result.ready());
 }
 
 TEST_CASE("terminate ends running tasks at once, and their callers hear it", "[pool]") {

@@ -135,6 +135,18 @@ TEST_CASE("many threads may shut an executor down", "[process_pool_executor]") {
   CHECK(called == 100);
 }
 
+TEST_CASE("a shutdown with a timeout says whether all has ended", "[process_pool_executor]") {
+  using namespace std::chrono_literals;
+  mp::ProcessPoolExecutor executor(1);
+  mp::Event const go;
+  auto const future = executor.submit([](mp::Event const& event) { event.wait(); }, go);
+  CHECK(!executor.shutdown_for(20ms));
+  CHECK(!future.done());
+  go.set();
+  CHECK(executor.shutdown_for(1h));
+  CHECK(future.done());
+}
+
 TEST_CASE("shutdown may cancel what no worker has begun, and need not wait",
           "[process_pool_executor]") {
   mp::ProcessPoolExecutor executor(1);

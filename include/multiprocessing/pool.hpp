@@ -295,6 +295,15 @@ class Pool {
   /// Blocks: until every process of the pool has ended.
   /// Throws: std::invalid_argument unless closed or terminated before.
   void join() { crew("Pool.join").join("Pool.join"); }
+  /// The same, for at most `timeout`; callbacks that are running then may take longer. Whether all
+  /// have ended. Python: none
+  template <class Rep, class Period>
+  [[nodiscard]] bool join_for(std::chrono::duration<Rep, Period> timeout) {
+    return crew("Pool.join_for").join_until("Pool.join_for", base::Deadline::after(timeout));
+  }
+  [[nodiscard]] bool join_until(std::chrono::steady_clock::time_point when) {
+    return crew("Pool.join_until").join_until("Pool.join_until", base::Deadline::at(when));
+  }
 
   /// From now on so many workers. Those that are too many leave when they have done what they are
   /// at; what is missing is started, again and again where the system has no process to give.

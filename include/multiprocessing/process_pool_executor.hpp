@@ -157,6 +157,16 @@ class ProcessPoolExecutor {
     if (options.wait) crew.join(kCall);
   }
 
+  /// The same, waiting for at most `timeout`; callbacks that are running then may take longer.
+  /// Whether all has ended. Python: none
+  template <class Rep, class Period>
+  [[nodiscard]] bool shutdown_for(std::chrono::duration<Rep, Period> timeout) {
+    constexpr auto kCall = "ProcessPoolExecutor.shutdown_for";
+    auto const deadline = base::Deadline::after(timeout);
+    shutdown({.wait = false});
+    return shared_crew(kCall)->join_until(kCall, deadline);
+  }
+
   /// Shuts down and ends the workers at once: by SIGTERM, and SIGKILL after 0.5 s. What is not done
   /// is cancelled. Blocks: until they have ended.
   /// Python: concurrent.futures.ProcessPoolExecutor.terminate_workers

@@ -345,17 +345,20 @@ class Crew {
     callbacks_.finish();
   }
 
-  /// Blocks: until the work is done and every process of the pool has ended.
-  void join(char const* call) {
+  /// Blocks: until the work is done and every process of the pool has ended, and then until the
+  /// callbacks have returned; or until the deadline passes before the former. False: it has.
+  bool join_until(char const* call, base::Deadline deadline) {
     require_owner(call);
     if (!is_closed()) {
       throw std::invalid_argument(std::string(call) +
                                   ": the pool is still running; close() or terminate() it first");
     }
-    nursery_.process->wait_until(base::Deadline::never());
+    if (!nursery_.process->wait_until(deadline)) return false;
     write_trace();
     callbacks_.finish();
+    return true;
   }
+  void join(char const* call) { join_until(call, base::Deadline::never()); }
 
   void require_owner(char const* call) const {
     if (is_owner()) return;
