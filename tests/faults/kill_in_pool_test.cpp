@@ -53,7 +53,8 @@ Outcomes kill_worker_at_every_step(long usual_stride, Submit const& submit, Chec
     auto crew = std::make_shared<Crew>(Crew::Options{.workers = 1});
     auto const with_crew = used_blocks();
     pid_t const victim = crew->worker_pids("test").at(0);
-    submit(crew)->wait_until(base::Deadline::never());  // finds its code, which takes many steps
+    auto first = submit(crew);  // its code is found, which takes many steps
+    first->wait_until(base::Deadline::never());
     support::wait_until_asleep(victim);
     support::Stepper stepper(victim);
     auto group = submit(crew);
@@ -77,6 +78,7 @@ Outcomes kill_worker_at_every_step(long usual_stride, Submit const& submit, Chec
     }
     REQUIRE(square_of_seven(*behind) == 49);
     REQUIRE(square_of_seven(*submit_call(crew, "test", {}, &support::square, 7)) == 49);
+    first.reset();
     group.reset();
     behind.reset();
     REQUIRE(used_blocks() == with_crew);
@@ -104,6 +106,16 @@ TEST_CASE("a task is run in its entry: killed at every step, it is done or lost"
       1, [](auto const& crew) { return submit_call(crew, "test", {}, &support::square, 5); },
       [](TaskGroup const& group) { REQUIRE(collect_one<int>(group) == 25); });
   CHECK(outcomes.settled > 0);
+}
+
+TEST_CASE("a task is run with an annex for its result: killed at every step, it is done or lost",
+          "[faults]") {
+  std::string const small = "0123456789";  // twice as much does not fit its entry
+  auto const outcomes = kill_worker_at_every_step(
+      2, [&](auto const& crew) { return submit_call(crew, "test", {}, &twice, small); },
+      [&](TaskGroup const& group) { REQUIRE(collect_one<std::string>(group) == small + small); });
+  CHECK(outcomes.settled > 0);
+  CHECK(outcomes.lost > 0);
 }
 
 TEST_CASE("a task is run with blocks: killed at every step, it is done or lost", "[faults]") {
