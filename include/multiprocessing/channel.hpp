@@ -110,9 +110,9 @@ class Receiver : public channel_detail::Half<Receiver<T>>, public channel::Gets<
   [[nodiscard]] bool poll() const {
     return this->port("poll").poll(this->call("poll"), base::Deadline::now());
   }
-  /// A descriptor for poll and epoll: readable when there is an item, or the end of file. It is
-  /// told once, so then try_get() until there is nothing; which arms it again. Good until close().
-  /// Blocks: no. Throws: std::system_error, when eight handles that were made apart have one, or
+  /// A descriptor for poll and epoll: readable when there is an item, or the end of file; now and
+  /// then without either, to have it asked for. It is told once, so then try_get() until there is
+  /// nothing; which arms it again. Good until close(). Blocks: no. Throws: std::system_error, when eight handles that were made apart have one, or
   /// there are none left.
   [[nodiscard]] int fileno() const { return this->port("fileno").fileno(this->call("fileno")); }
 

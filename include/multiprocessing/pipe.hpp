@@ -249,8 +249,9 @@ class Connection {
     return view;
   }
 
-  /// A descriptor for poll and epoll: readable when there is a message, or the end of file. It is
-  /// told once, so then try_recv() until there is nothing; which arms it again. Good until close().
+  /// A descriptor for poll and epoll: readable when there is a message, or the end of file, and now
+  /// and then without either, to have it asked for. It is told once, so then try_recv() until there
+  /// is nothing; which arms it again. Good until close().
   /// Blocks: no. Throws: std::system_error, when eight handles that were made apart have one, or
   /// there are none left.
   [[nodiscard]] int fileno() const requires kReceives {
