@@ -112,8 +112,8 @@ class Receiver : public channel_detail::Half<Receiver<T>>, public channel::Gets<
   }
   /// A descriptor for poll and epoll: readable when there is an item, or the end of file; now and
   /// then without either, to have it asked for. It is told once, so then try_get() until there is
-  /// nothing; which arms it again. Good until close(). Blocks: no. Throws: std::system_error, when eight handles that were made apart have one, or
-  /// there are none left.
+  /// nothing; which arms it again. Good until close(). Blocks: no. Throws: std::system_error, when
+  /// eight handles that were made apart have one, or there are none left.
   [[nodiscard]] int fileno() const { return this->port("fileno").fileno(this->call("fileno")); }
 
  private:

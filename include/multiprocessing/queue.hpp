@@ -53,8 +53,8 @@ class Base {
   [[nodiscard]] bool poll() const { return end_->poll(); }
   /// A descriptor for poll and epoll: readable when there is an item, or it is shut down; now and
   /// then without either, to have it asked for. It is told once, so then try_get() until there is
-  /// nothing; which arms it again. Good until close(). Blocks: no. Throws: std::system_error, when eight handles that were made apart have one, or
-  /// there are none left.
+  /// nothing; which arms it again. Good until close(). Blocks: no. Throws: std::system_error, when
+  /// eight handles that were made apart have one, or there are none left.
   [[nodiscard]] int fileno() const { return end_->fileno(call("fileno")); }
 
   /// For the wire: the receiver of the message has the queue, too.
