@@ -121,9 +121,9 @@ TEST_CASE("a descriptor of a connection works under epoll: consume, and it is ar
   epoll_event event{.events = EPOLLIN, .data = {}};
   REQUIRE(::epoll_ctl(epoll.get(), EPOLL_CTL_ADD, parent.fileno(), &event) == 0);
   // It may be readable to ask again who is there, at first.
-  auto const consume_until_armed = [&] {
+  auto const consume_until_armed = [&, &end = parent] {
     do {
-      CHECK(parent.try_recv() == std::nullopt);
+      CHECK(end.try_recv() == std::nullopt);
     } while (::epoll_wait(epoll.get(), &event, 1, 0) == 1);
   };
   consume_until_armed();
