@@ -48,6 +48,9 @@ struct WaveSizes {
   std::uint64_t result_size;
   std::uint64_t workers;
   std::optional<std::uint64_t> asked_chunk_size = std::nullopt;
+  /// With a wave, before the rest goes out at once. The pages of one cost less than this, also
+  /// where a fault takes 15 us.
+  std::chrono::milliseconds patience{50};
 
   std::uint64_t bytes_an_item() const noexcept { return item_size + result_size; }
 
@@ -90,7 +93,8 @@ class Waves {
         while (begun_ - done_ < kMostAtOnce && next_item_ < sizes_.items && begin(fill)) {
         }
         auto& oldest = wave(done_);
-        if (next_item_ < sizes_.items && !oldest->await_end(base::Deadline::after(kQuick))) {
+        if (next_item_ < sizes_.items &&
+            !oldest->await_end(base::Deadline::after(sizes_.patience))) {
           begin_rest(fill);
         }
         oldest->wait();
@@ -107,9 +111,6 @@ class Waves {
 
  private:
   static constexpr std::uint64_t kMostAtOnce = 2;
-  // The pages of a wave cost less than this, also where a fault takes 15 us.
-  static constexpr std::chrono::milliseconds kQuick{50};
-
   /// False: it can not be published now, because other calls have all slots. Only who has none
   /// itself waits for one: it is the collector of its own.
   template <class Fill>
