@@ -12,9 +12,7 @@
 #include <cstdlib>
 #include <ctime>
 #include <filesystem>
-#include <fstream>
 #include <iostream>
-#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -38,6 +36,7 @@
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
 #include "support/start_methods.hpp"
+#include "support/temporary_directory.hpp"
 
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
@@ -292,12 +291,12 @@ TEMPLATE_TEST_CASE("what it used is told with its end", "[start_method]", ByFork
 
 TEMPLATE_TEST_CASE("its streams lead where they were told", "[start_method]", ByFork, BySpawn,
                    ByForkServer) {
-  char path[] = "/tmp/multiprocessing-test-XXXXXX";
-  mp::os::Fd const file(::mkstemp(path));
+  support::TemporaryDirectory const files;
+  auto const said = files.write("said", "what was there before, and is longer");
   auto options = TestType::options();
   options.stdin = mp::Stream::pipe();
   options.stdout = mp::Stream::pipe();
-  options.stderr = mp::Stream::file(path);
+  options.stderr = mp::Stream::file(said);
   mp::Process process(options, [] {
     std::string line;
     while (std::getline(std::cin, line)) std::cout << "<" << line << ">";
@@ -316,10 +315,7 @@ TEMPLATE_TEST_CASE("its streams lead where they were told", "[start_method]", By
   CHECK(text == "<a><b>");
   process.join();
   other.join();
-  std::ostringstream said;
-  said << std::ifstream(path).rdbuf();
-  CHECK(said.str() == "done");
-  ::unlink(path);
+  CHECK(files.read("said") == "done");
   CHECK_THROWS_AS(process.stderr_pipe(), std::logic_error);
 }
 

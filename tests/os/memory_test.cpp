@@ -3,38 +3,13 @@
 
 #include <sys/sysinfo.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "../support/catch.hpp"
+#include "../support/temporary_directory.hpp"
 
 namespace memory_test {
 
 namespace os = multiprocessing::os;
-namespace fs = std::filesystem;
 using os::memory_detail::kUnlimited;
-
-namespace {
-/// A directory of small files, as those below /sys, that goes with everything in it.
-class Files {
- public:
-  Files() : directory_((fs::temp_directory_path() / "multiprocessing-XXXXXX").string()) {
-    REQUIRE(::mkdtemp(directory_.data()) != nullptr);
-  }
-  Files(Files const&) = delete;
-  Files& operator=(Files const&) = delete;
-  ~Files() { fs::remove_all(directory_); }
-
-  std::string path(std::string const& name) const { return directory_ + "/" + name; }
-  std::string write(std::string const& name, std::string const& text) const {
-    std::ofstream(path(name)) << text;
-    return path(name);
-  }
-
- private:
-  std::string directory_;
-};
-}  // namespace
 
 TEST_CASE("some memory is available and never more than the machine has", "[memory]") {
   struct sysinfo machine;
@@ -48,7 +23,7 @@ TEST_CASE("some memory is available and never more than the machine has", "[memo
 }
 
 TEST_CASE("below a limit is left what is not used", "[memory]") {
-  Files const files;
+  support::TemporaryDirectory const files;  // as those below /sys
   auto const limit = files.write("memory.max", "1000\n");
   auto const left_when = [&](char const* used, char const* statistics) {
     return os::memory_detail::left_of(limit, files.write("memory.current", used),
@@ -60,7 +35,7 @@ TEST_CASE("below a limit is left what is not used", "[memory]") {
 }
 
 TEST_CASE("pages of files can be had back", "[memory]") {
-  Files const files;
+  support::TemporaryDirectory const files;  // as those below /sys
   auto const limit = files.write("memory.max", "1000\n");
   auto const used = files.write("memory.current", "900\n");
   auto const statistics =
@@ -69,7 +44,7 @@ TEST_CASE("pages of files can be had back", "[memory]") {
 }
 
 TEST_CASE("no limit is no limit however it is told", "[memory]") {
-  Files const files;
+  support::TemporaryDirectory const files;  // as those below /sys
   auto const number = files.write("number", "400\n");
   auto const none = files.path("none");
   CHECK(os::memory_detail::left_of(files.write("memory.max", "max\n"), number, none) == kUnlimited);

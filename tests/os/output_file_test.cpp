@@ -8,16 +8,15 @@
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
+#include "../support/temporary_directory.hpp"
 
 namespace output_file_test {
 
 namespace os = multiprocessing::os;
 
 TEST_CASE("what is written is in the file, and nothing else", "[output_file]") {
-  std::string path = "/tmp/multiprocessing-output-XXXXXX";
-  int const before = ::mkstemp(path.data());
-  CHECK(::write(before, "something longer", 16) == 16);
-  ::close(before);
+  support::TemporaryDirectory const files;
+  auto const path = files.write("output", "something longer");
   {
     os::OutputFile file(path);
     file.write("one ");
@@ -25,7 +24,6 @@ TEST_CASE("what is written is in the file, and nothing else", "[output_file]") {
     file.write("two");
     CHECK(os::read_text_file(path) == "one two");  // at once
   }
-  ::unlink(path.c_str());
 }
 
 TEST_CASE("a file that can not be written is told by name", "[output_file]") {

@@ -57,7 +57,7 @@ class TaskTable {
   work::TaskId publish(work::RunTask* run, std::span<std::byte const> input = {},
                        std::uint16_t retries = 0) {
     auto draft = work::TaskDraft::of(book_.codes().number_of(run), input, {});
-    draft.options.retries = retries;
+    draft.terms.retries = retries;
     return book_.publish(draft);
   }
   /// One that is to be looked at, not run.
@@ -85,10 +85,7 @@ class TaskTable {
   }
   /// What it has kept. REQUIRES: as TaskGroup::result().
   std::span<std::byte const> result(work::TaskId id) {
-    auto& task = entry(id);
-    if (task.result_bytes != work::TaskEntry::kInBlock) return tasks().result(segment_, task);
-    return multiprocessing::channel::bytes_in(shm::Arena::block_of(annex(id).result_id.load()),
-                                              annex(id).result_size);
+    return work::kept_result(segment_, tasks(), entry(id));
   }
   /// REQUIRES: it has one.
   work::TaskAnnex& annex(work::TaskId id) noexcept { return tasks().annex(segment_, entry(id)); }

@@ -131,7 +131,7 @@ TEST_CASE("the news tell of a task that asks for that, and of no other", "[task_
   TaskTable table;
   auto const quiet = table.publish();
   auto draft = TaskDraft::of(0, {}, {});
-  draft.options.tells_all = true;
+  draft.terms.tells_all = true;
   auto const loud = table.book().publish(draft);
   REQUIRE(table.claim(0) == quiet);
   REQUIRE(table.claim(0) == loud);

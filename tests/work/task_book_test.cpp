@@ -48,12 +48,12 @@ TEST_CASE("a draft has a block where the input is too large for the task, or has
 TEST_CASE("a task that is put up has what its draft says", "[task_book]") {
   TaskTable table;
   TaskDraft draft = TaskDraft::of(7, support::bytes_of("input"), {});
-  draft.options.retries = 3;
-  draft.options.retry_on = multiprocessing::RetryOn::timeout;
-  draft.options.timeout_ms = 1000;
-  draft.options.grace_ms = 20;
-  draft.options.backoff_ms = 30;
-  draft.options.tells_all = true;
+  draft.terms.retries = 3;
+  draft.terms.retry_on = multiprocessing::RetryOn::timeout;
+  draft.terms.timeout_ms = 1000;
+  draft.terms.grace_ms = 20;
+  draft.terms.backoff_ms = 30;
+  draft.terms.tells_all = true;
   auto const id = table.book().publish(draft);
   auto const& task = table.entry(id);
   CHECK(id.generation != 0);
@@ -94,8 +94,8 @@ TEST_CASE("a task with a timeout has no grace that was another one's", "[task_bo
   TaskTable table;
   auto const publish = [&](std::uint32_t grace_ms) {
     auto draft = TaskDraft::of(0, {}, {});
-    draft.options.timeout_ms = 1000;
-    draft.options.grace_ms = grace_ms;
+    draft.terms.timeout_ms = 1000;
+    draft.terms.grace_ms = grace_ms;
     return table.book().publish(draft);
   };
   auto const first = publish(20);
@@ -115,7 +115,7 @@ TEST_CASE("a task for which there is no memory leaves its entry to the next one"
     table.book().release(first);
     ::close(table.segment().fd().get());  // so there is none for an annex
     auto draft = TaskDraft::of(0, {}, {});
-    draft.options.retries = 1;
+    draft.terms.retries = 1;
     try {
       table.book().publish(draft);
       return 1;
@@ -251,7 +251,7 @@ TEST_CASE("a result that a worker has named, and lost when it was killed, is nob
     mp::shm::Lease const lost(100);
     block = lost.block();
     table.entry(id).result_bytes = TaskEntry::kInBlock;
-    table.tasks().make_annex(table.segment(), table.entry(id)).result_id = lost.id();
+    AnnexMaker().annex_of(table.segment(), table.tasks(), table.entry(id)).result_id = lost.id();
   }
   {
     mp::shm::Lease const another(100);  // in the same block

@@ -30,18 +30,19 @@ struct Claimed {
   mp::os::ModuleTable modules = mp::os::ModuleTable::now();
   mp::os::ForkDetector fork_detector;
   CodeReader codes{table.segment(), table.tasks().codes, modules};
+  AnnexMaker annexes;
   TaskId id;
 
   explicit Claimed(std::string_view input, std::uint16_t retries = 0,
                    wire::Parcel const& parcel = {}) {
     auto draft = TaskDraft::of(0, bytes_of(input), parcel);
-    draft.options.retries = retries;
+    draft.terms.retries = retries;
     id = table.book().publish(draft);
     table.claim(0);
   }
   TaskEntry& task() { return table.entry(id); }
   TaskContext context() {
-    return {table.segment(), modules, fork_detector, codes, table.tasks(), task()};
+    return {table.segment(), modules, fork_detector, codes, annexes, table.tasks(), task()};
   }
   std::uint64_t result_block() { return table.result_block(id); }
   std::string result() { return text_of(table.result(id)); }

@@ -39,7 +39,7 @@ struct Ward {
   /// One that worker 0 has claimed.
   TaskId claimed(TaskTerms const& options = {}) {
     TaskDraft draft;
-    draft.options = options;
+    draft.terms = options;
     auto const id = table.book().publish(draft);
     table.claim(0);
     return id;

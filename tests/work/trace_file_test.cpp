@@ -2,8 +2,6 @@
 #include <multiprocessing/work/trace_file.hpp>
 
 #include <cmath>
-#include <fstream>
-#include <iterator>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -14,6 +12,7 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 #include "../support/tasks.hpp"
+#include "../support/temporary_directory.hpp"
 
 namespace trace_file_test {
 
@@ -23,21 +22,13 @@ using mp::work::microseconds;
 
 namespace {
 
-class TemporaryFile {
+class TraceText {
  public:
-  TemporaryFile() { ::close(::mkstemp(path_.data())); }
-  TemporaryFile(TemporaryFile const&) = delete;
-  TemporaryFile& operator=(TemporaryFile const&) = delete;
-  ~TemporaryFile() { ::unlink(path_.c_str()); }
-
-  std::string const& path() const noexcept { return path_; }
-  std::string text() const {
-    std::ifstream file(path_);
-    return {std::istreambuf_iterator<char>(file), {}};
-  }
+  std::string path() const { return files_.path("trace.json"); }
+  std::string text() const { return files_.read("trace.json"); }
 
  private:
-  std::string path_ = "/tmp/multiprocessing-trace-XXXXXX";
+  support::TemporaryDirectory files_;
 };
 
 /// The line of the event.
@@ -69,7 +60,7 @@ TEST_CASE("text is written as JSON wants it", "[trace_file]") {
 }
 
 TEST_CASE("a trace has a bar for each task and chunk, on the row of its worker", "[trace_file]") {
-  TemporaryFile const file;
+  TraceText const file;
   mp::Pool pool(1);
   CHECK(pool.apply(support::square, 1) == 1);  // before
   pool.trace(file.path());
@@ -89,7 +80,7 @@ TEST_CASE("a trace has a bar for each task and chunk, on the row of its worker",
 }
 
 TEST_CASE("a trace tells of deaths, and where the task ended that they ended", "[trace_file]") {
-  TemporaryFile const file;
+  TraceText const file;
   mp::Value<int> runs(0);
   {
     mp::Pool pool(1);
@@ -115,7 +106,7 @@ TEST_CASE("a file that can not be written is told at once", "[trace_file]") {
   mp::Pool pool(1);
   CHECK(support::message_of<std::system_error>([&] { pool.trace("/there/is/no/such/place"); }) ==
         "open(/there/is/no/such/place): No such file or directory");
-  TemporaryFile const file;
+  TraceText const file;
   pool.trace(file.path());
   CHECK(support::message_of<std::invalid_argument>([&] { pool.trace(file.path()); }) ==
         "Pool.trace: the pool is traced already");

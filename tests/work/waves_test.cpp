@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/work/waves.hpp>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,13 +56,14 @@ class Fixture {
   /// f of so many, with what is to happen when the results of a wave are there. However long it
   /// takes, it goes in waves.
   template <class Collect>
-  void run_waves(int (*f)(int), int items, Collect const& collect) {
+  void run_waves(int (*f)(int), int items, Collect const& collect,
+                 std::chrono::milliseconds patience = std::chrono::hours(1)) {
     mp::wire::Bytes callable;
     mp::wire::encode(callable, f);
     auto const code = mp::wire::place_of(&map_detail::run_chunk<int (*)(int), int>);
-    auto patient = sizes(items);
-    patient.patience = std::chrono::hours(1);
-    Waves waves(crew_, "Pool.map", patient, code, callable);
+    auto wanted = sizes(items);
+    wanted.patience = patience;
+    Waves waves(crew_, "Pool.map", wanted, code, callable);
     auto const fill = [](Job& job, std::uint64_t first, std::uint64_t size) {
       auto* const to = reinterpret_cast<int*>(job.input());
       for (std::uint64_t i = 0; i < size; ++i) to[i] = static_cast<int>(first + i);
@@ -186,6 +188,30 @@ TEST_CASE_METHOD(Fixture, "however many waves there are, two of them have memory
   });
   CHECK(waves == (kMany - 1) / sizes(kMany).items_a_wave() + 1);
   CHECK(most <= before + JobBook::kWarm);
+}
+
+TEST_CASE("where there is no memory for the rest, waves go on", "[waves]") {
+  support::RawChild child([] {
+    constexpr rlim_t kSegment = rlim_t{64} << 20;  // of which jobs have less than half
+    std::signal(SIGXFSZ, SIG_IGN);
+    rlimit const limit{kSegment, kSegment};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+    constexpr int kFarTooMany = 10'000'000;
+    std::vector<int> results;
+    {
+      Fixture own;
+      std::chrono::milliseconds const patience(0);
+      own.run_waves(
+          &successor, kFarTooMany,
+          [&](Job const& job, std::uint64_t items) {
+            auto const part = map_detail::plain_results<int>(job, items);
+            results.insert(results.end(), part.begin(), part.end());
+          },
+          patience);
+    }
+    return results == successors(kFarTooMany) ? 0 : 1;
+  });
+  CHECK(child.wait() == 0);
 }
 
 TEST_CASE_METHOD(Fixture, "a failure is told with the item's place", "[waves]") {

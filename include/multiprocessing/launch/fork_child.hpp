@@ -17,7 +17,6 @@
 // objects of the forking thread run in the child, too: the C library knows no way around them.
 #pragma once
 
-#include <cstdlib>
 #include <exception>
 #include <memory>
 #include <string>

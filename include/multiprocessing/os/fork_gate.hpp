@@ -11,13 +11,6 @@
 
 namespace multiprocessing::os {
 
-/// Never destroyed: processes may still be started while static objects are.
-inline std::mutex& fork_gate() noexcept {
-  static_assert(std::is_trivially_destructible_v<std::mutex>);
-  static constinit std::mutex gate;
-  return gate;
-}
-
 /// Holds the gate. A process that has one thread passes it by: there is nobody to keep out, and
 /// after a fork both parent and child would have to copy the page that it is written to.
 /// Blocks: while another thread holds it. Fork: the child gives its copy back. REQUIRES: nobody
@@ -25,15 +18,19 @@ inline std::mutex& fork_gate() noexcept {
 class ForkGateGuard {
  public:
   ForkGateGuard() : is_locked_(!__libc_single_threaded) {
-    if (is_locked_) fork_gate().lock();
+    if (is_locked_) gate_.lock();
   }
   ForkGateGuard(ForkGateGuard const&) = delete;
   ForkGateGuard& operator=(ForkGateGuard const&) = delete;
   ~ForkGateGuard() {
-    if (is_locked_) fork_gate().unlock();
+    if (is_locked_) gate_.unlock();
   }
 
  private:
+  // Never destroyed: processes may still be started while static objects are.
+  static_assert(std::is_trivially_destructible_v<std::mutex>);
+  static inline constinit std::mutex gate_;
+
   bool const is_locked_;
 };
 

@@ -25,9 +25,8 @@ struct JobMemory {
 class JobBook {
  public:
   /// Of the payload this much keeps its pages, so that small jobs need no system call for memory,
-  /// and those that come again and again no page faults.
-  static constexpr std::uint64_t kWarm = std::uint64_t{4}
-                                         << 20;  // of two waves: a second cache each, typically
+  /// and those that come again and again no page faults. Two waves, of a typical second cache each.
+  static constexpr std::uint64_t kWarm = std::uint64_t{4} << 20;
 
   /// Parts of the segment that are nobody else's: for chunk words, for all else that jobs have, and
   /// for a log of each slot.

@@ -215,11 +215,7 @@ class TaskGroup {
   }
 
   std::span<std::byte const> kept(TaskEntry& task) const {
-    if (task.result_bytes != TaskEntry::kInBlock) {
-      return crew_->board().tasks.result(crew_->segment(), task);
-    }
-    auto const& its = annex(task);
-    return channel::bytes_in(shm::Arena::block_of(its.result_id.load()), its.result_size);
+    return kept_result(crew_->segment(), crew_->board().tasks, task);
   }
 
   /// "Pool.map_async, items 3 to 5 of 10"

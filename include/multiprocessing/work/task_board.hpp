@@ -100,16 +100,6 @@ class TaskBoard {
   TaskAnnex& annex(shm::Segment const& segment, TaskEntry const& task) const noexcept {
     return segment.at<TaskAnnex>(annexes)[index_of(segment, task)];
   }
-  /// For who may write to the task. Throws: std::bad_alloc. Complexity: a system call, the first
-  /// time for each entry.
-  TaskAnnex& make_annex(shm::Segment const& segment, TaskEntry& task) const {
-    auto& its = annex(segment, task);
-    if (task.has_annex()) return its;
-    segment.commit({annexes + index_of(segment, task) * sizeof(TaskAnnex), sizeof(TaskAnnex)});
-    new (&its) TaskAnnex;
-    task.flags |= TaskEntry::kHasAnnex;
-    return its;
-  }
   /// Where a part of an input or result lies. REQUIRES: an annex, for places that are there.
   std::byte* at_place(shm::Segment const& segment, TaskEntry& task,
                       std::size_t place) const noexcept {
@@ -228,10 +218,35 @@ class TaskBoard {
     news.notify_all();
   }
 
- private:
   std::uint64_t index_of(shm::Segment const& segment, TaskEntry const& task) const noexcept {
     return static_cast<std::uint64_t>(&task - segment.at<TaskEntry>(entries));
   }
+};
+
+/// Makes annexes, with memory for some neighbours at a time: a system call for each would cost more
+/// than all else that is done with a task.
+/// Threads: external synchronization. Processes: each has its own.
+class AnnexMaker {
+ public:
+  /// The one that it has, or a new one. For who may write to the task. Throws: std::bad_alloc.
+  TaskAnnex& annex_of(shm::Segment const& segment, TaskBoard const& board, TaskEntry& task) {
+    auto& annex = board.annex(segment, task);
+    if (task.has_annex()) return annex;
+    auto const group = board.index_of(segment, task) / kAtATime;
+    if (group != group_with_memory_) {
+      constexpr auto kSize = kAtATime * sizeof(TaskAnnex);
+      segment.commit({board.annexes + group * kSize, kSize});
+      group_with_memory_ = group;
+    }
+    new (&annex) TaskAnnex;
+    task.flags |= TaskEntry::kHasAnnex;
+    return annex;
+  }
+
+ private:
+  static constexpr std::uint64_t kAtATime = 4096 / sizeof(TaskAnnex);  // a page
+
+  std::uint64_t group_with_memory_ = UINT64_MAX;  // the last one; memory stays
 };
 
 }  // namespace multiprocessing::work

@@ -39,15 +39,15 @@ struct TaskDraft {
   CodeNumber code = 0;
   std::span<std::byte const> input;
   channel::Enclosed block = {};  ///< the input, where it is too large for the task, or has handles
-  TaskTerms options = {};
+  TaskTerms terms = {};
 
   /// In one of the two rooms, not across both.
   static constexpr std::size_t kMostWithoutBlock = std::max(TaskEntry::kRoom, TaskAnnex::kRoom);
 
   /// Throws: std::bad_alloc.
   static TaskDraft of(CodeNumber code, std::span<std::byte const> input, wire::Parcel const& parcel,
-                      TaskTerms const& options = {}) {
-    TaskDraft draft{.code = code, .input = input, .options = options};
+                      TaskTerms const& terms = {}) {
+    TaskDraft draft{.code = code, .input = input, .terms = terms};
     if (input.size() > kMostWithoutBlock || !parcel.empty()) {
       draft.block = channel::enclose(input, parcel);
     }
@@ -142,7 +142,7 @@ class TaskBook {
 
   /// All but the word. Throws: std::bad_alloc.
   void write(TaskEntry& task, TaskDraft const& draft) {
-    auto const& terms = draft.options;
+    auto const& terms = draft.terms;
     auto const input = draft.input;
     bool const is_in_block = draft.block.lease != nullptr;
     task.code = draft.code;
@@ -161,7 +161,7 @@ class TaskBook {
     // An annex has that of the task before.
     bool const writes_grace = terms.timeout_ms != 0 && (terms.grace_ms != 0 || task.has_annex());
     if (terms.retries != 0 || writes_grace || is_in_block || input.size() > TaskEntry::kRoom) {
-      auto& annex = board_.make_annex(segment_, task);
+      auto& annex = annexes_.annex_of(segment_, board_, task);
       annex.backoff_ms = terms.backoff_ms;
       annex.deaths = 0;
       annex.grace_ms = terms.grace_ms;
@@ -229,6 +229,7 @@ class TaskBook {
   TaskBoard& board_;
   shm::Lease const anchor_{sizeof(std::uint64_t)};  // what blocks of tasks belong to
   CodeWriter codes_;
+  AnnexMaker annexes_;
   std::uint32_t made_ = 0;         // entries that have ever been used
   std::uint64_t slots_ready_ = 0;  // have pages
   std::vector<std::uint32_t> free_;

@@ -22,16 +22,19 @@
 namespace multiprocessing::work {
 
 /// Gives up a task's input or result, if there is one: who was killed may have named a block that
-/// is gone.
+/// is gone. REQUIRES: nobody else does so meanwhile.
+/// Peer death: who is killed here leaves the block to the next one that gives it up, or frees it.
 inline void give_up_block(TaskBoard const& board, std::atomic<std::uint64_t>& named) noexcept {
-  auto const id = named.exchange(0);
+  auto const id = named.load();
   auto& arena = shm::Heap::instance().arena();
   auto const block = shm::Arena::block_of(id);
-  if (id == 0 || !arena.exists(id) || arena.owner_of(block) != board.anchor) return;
-  try {
-    arena.disown(block);
-  } catch (std::exception const&) {  // it goes with the anchor
+  if (id != 0 && arena.exists(id) && arena.owner_of(block) == board.anchor) {
+    try {
+      arena.disown(block);
+    } catch (std::exception const&) {  // it goes with the anchor
+    }
   }
+  named = 0;  // last: without its name nobody would find it
 }
 
 /// Gives up the block of its input, or result. Without one, or without an annex: nothing.
@@ -44,6 +47,14 @@ inline void give_up_result(shm::Segment const& segment, TaskBoard const& board,
   if (task.has_annex()) give_up_block(board, board.annex(segment, task).result_id);
 }
 
+/// The bytes of a result, wherever they are. REQUIRES: it has been kept.
+inline std::span<std::byte const> kept_result(shm::Segment const& segment, TaskBoard const& board,
+                                              TaskEntry& task) {
+  if (task.result_bytes != TaskEntry::kInBlock) return board.result(segment, task);
+  auto const& annex = board.annex(segment, task);
+  return channel::bytes_in(shm::Arena::block_of(annex.result_id.load()), annex.result_size);
+}
+
 /// A task that this worker has claimed, and what its code needs of the worker.
 /// Threads: one.
 struct TaskContext {
@@ -51,6 +62,7 @@ struct TaskContext {
   os::ModuleTable const& modules;
   os::ForkDetector const& fork_detector;
   CodeReader& codes;
+  AnnexMaker& annexes;
   TaskBoard& board;
   TaskEntry& task;
 
@@ -74,7 +86,7 @@ struct TaskContext {
         TaskEntry::place_of_result(bytes.size(), is_input_kept ? task.input_bytes : 0);
     if (place && parcel.empty()) return keep_at(*place, bytes);
     auto const block = channel::enclose(bytes, parcel);
-    auto& its = board.make_annex(segment, task);
+    auto& its = annexes.annex_of(segment, board, task);
     task.result_bytes = TaskEntry::kInBlock;
     its.result_size = bytes.size();
     its.result_id = block.lease->id();
@@ -89,7 +101,7 @@ struct TaskContext {
 
  private:
   void keep_at(std::size_t place, std::span<std::byte const> bytes) const {
-    if (place >= TaskEntry::kRoom && !bytes.empty()) board.make_annex(segment, task);
+    if (place >= TaskEntry::kRoom && !bytes.empty()) annexes.annex_of(segment, board, task);
     if (!bytes.empty()) {
       std::memcpy(board.at_place(segment, task, place), bytes.data(), bytes.size());
     }

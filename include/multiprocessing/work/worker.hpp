@@ -156,7 +156,7 @@ class Worker {
   void run_claimed(TaskId id) {
     auto& tasks = board_->tasks;
     auto& task = tasks.entry(*segment_, id.index);
-    TaskContext const context{*segment_, *modules_, fork_detector_, codes_, tasks, task};
+    TaskContext const context{*segment_, *modules_, fork_detector_, codes_, annexes_, tasks, task};
     auto phase = ChunkWord::Phase::Done;
     begin_time(task);
     try {
@@ -288,6 +288,7 @@ class Worker {
   std::int32_t pid_ = os::this_pid();
   os::Fd const* nursery_wake_;
   CodeReader codes_;
+  AnnexMaker annexes_;
   std::uint64_t done_ = 0;  // chunks and tasks
   bool was_idle_ = false;   // since the last claim
   std::uint32_t entries_known_ = 0;
