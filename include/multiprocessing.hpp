@@ -25,6 +25,9 @@
 #include <multiprocessing/progress.hpp>               // IWYU pragma: export
 #include <multiprocessing/queue.hpp>                  // IWYU pragma: export
 #include <multiprocessing/semaphore.hpp>              // IWYU pragma: export
+#include <multiprocessing/shareable_list.hpp>         // IWYU pragma: export
+#include <multiprocessing/shared_memory.hpp>          // IWYU pragma: export
+#include <multiprocessing/shared_memory_manager.hpp>  // IWYU pragma: export
 #include <multiprocessing/socket_connection.hpp>      // IWYU pragma: export
 #include <multiprocessing/start_method.hpp>           // IWYU pragma: export
 #include <multiprocessing/value.hpp>                  // IWYU pragma: export

@@ -65,4 +65,24 @@ TEST_CASE("what was written stays when its pages are committed again", "[memfd]"
   CHECK(std::string_view(text + 100, 4) == "text");
 }
 
+TEST_CASE("a memfd that grows has pages for all that is new", "[memfd]") {
+  auto const fd = os::create_memfd("test");
+  os::commit_pages(fd, 0, 100);
+  REQUIRE(::pwrite(fd.get(), "text", 4, 96) == 4);
+  os::grow(fd, 100, 100'000);
+  CHECK(os::file_size(fd) == 100'000);
+  CHECK(backed_bytes(fd) >= 100'000);
+  char text[104];
+  CHECK(os::read_front(fd, text, sizeof text) == sizeof text);
+  CHECK(std::string_view(text + 96, 8) == std::string_view("text\0\0\0\0", 8));
+}
+
+TEST_CASE("a memfd that can not grow is as it was", "[memfd]") {
+  auto const fd = os::create_memfd("test");
+  os::commit_pages(fd, 0, 4096);
+  CHECK_THROWS_AS(os::grow(fd, 4096, std::size_t{1} << 50), std::bad_alloc);
+  CHECK(os::file_size(fd) == 4096);
+  CHECK(backed_bytes(fd) == 4096);
+}
+
 }  // namespace memfd_test

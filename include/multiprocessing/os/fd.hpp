@@ -7,6 +7,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include <optional>
+#include <string>
 #include <utility>
 
 namespace multiprocessing::os {
@@ -62,5 +64,18 @@ struct FileIdentity {
 
   friend bool operator==(FileIdentity const&, FileIdentity const&) = default;
 };
+
+/// nullopt: it is closed.
+inline std::optional<FileIdentity> file_identity(int fd) noexcept {
+  struct stat status;
+  if (::fstat(fd, &status) == -1) return std::nullopt;
+  return FileIdentity{status.st_dev, status.st_ino};
+}
+/// Of what has this path now, which may be another file than yesterday; nullopt: nothing has.
+inline std::optional<FileIdentity> file_identity(std::string const& path) noexcept {
+  struct stat status;
+  if (::lstat(path.c_str(), &status) == -1) return std::nullopt;
+  return FileIdentity{status.st_dev, status.st_ino};
+}
 
 }  // namespace multiprocessing::os

@@ -67,22 +67,30 @@ inline void fix_size(Fd const& fd, std::size_t size) {
   }
 }
 
-/// Backs `[offset, offset + size)` with pages; what was there stays.
-/// Throws: std::bad_alloc when the machine is full, where a mere touch would be SIGBUS.
-inline void commit_pages(Fd const& fd, std::size_t offset, std::size_t size) {
+namespace memfd_detail {
+/// `mode`: as fallocate(2) has it. Throws: std::bad_alloc.
+inline void allocate(Fd const& fd, int mode, std::size_t offset, std::size_t size) {
   // Linux undoes an interrupted fallocate; in pieces, a storm of signals can not stop it for good.
   constexpr std::size_t kPiece = std::size_t{16} << 20;
   if (size > kPiece && size > available_memory()) throw std::bad_alloc();
   for (std::size_t done = 0; done < size; done += kPiece) {
     auto const piece = std::min(kPiece, size - done);
     auto const result = retry_eintr([&] {
-      return ::fallocate(fd.get(), 0, static_cast<off_t>(offset + done), static_cast<off_t>(piece));
+      return ::fallocate(fd.get(), mode, static_cast<off_t>(offset + done),
+                         static_cast<off_t>(piece));
     });
     if (result == -1) {
       if (errno == ENOSPC || errno == ENOMEM) throw std::bad_alloc();
       throw_errno("fallocate", "memfd");
     }
   }
+}
+}  // namespace memfd_detail
+
+/// Backs `[offset, offset + size)` with pages; what was there stays.
+/// Throws: std::bad_alloc when the machine is full, where a mere touch would be SIGBUS.
+inline void commit_pages(Fd const& fd, std::size_t offset, std::size_t size) {
+  memfd_detail::allocate(fd, 0, offset, size);
 }
 
 /// Gives the pages that lie wholly inside the range back to the system; it then reads as zeros.
@@ -91,6 +99,21 @@ inline void discard_pages(Fd const& fd, std::size_t offset, std::size_t size) no
     return ::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
                        static_cast<off_t>(offset), static_cast<off_t>(size));
   });
+}
+
+/// Makes a file of size `from` one of size `to`, and backs what is new with pages.
+/// Throws: std::bad_alloc when the machine is full, std::system_error; then nothing has changed.
+inline void grow(Fd const& fd, std::size_t from, std::size_t to) {
+  if (to > largest_file_size()) throw std::bad_alloc();
+  try {
+    memfd_detail::allocate(fd, FALLOC_FL_KEEP_SIZE, from, to - from);
+    if (retry_eintr([&] { return ::ftruncate(fd.get(), static_cast<off_t>(to)); }) == -1) {
+      throw_errno("ftruncate", "memfd");
+    }
+  } catch (...) {
+    discard_pages(fd, from, to - from);
+    throw;
+  }
 }
 
 }  // namespace multiprocessing::os

@@ -7,7 +7,6 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -79,14 +78,6 @@ inline Fd listen_at(SocketAddress const& address, int backlog) {
   }
   if (::listen(socket.get(), backlog) == -1) throw_errno("listen", address.text());
   return socket;
-}
-
-/// Tells the file of a listening socket from one that has taken its path; nullopt when there is
-/// none.
-inline std::optional<FileIdentity> file_identity(std::string const& path) noexcept {
-  struct stat status;
-  if (::lstat(path.c_str(), &status) == -1) return std::nullopt;
-  return FileIdentity{status.st_dev, status.st_ino};
 }
 
 inline void remove_file(std::string const& path) noexcept { ::unlink(path.c_str()); }

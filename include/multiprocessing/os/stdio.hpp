@@ -6,7 +6,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdio_ext.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -146,9 +145,7 @@ inline bool write_to_stderr(std::string_view text) noexcept {
 
 /// nullopt: stderr is closed.
 inline std::optional<FileIdentity> stderr_identity() noexcept {
-  struct stat file;
-  if (::fstat(STDERR_FILENO, &file) != 0) return std::nullopt;
-  return FileIdentity{file.st_dev, file.st_ino};
+  return file_identity(STDERR_FILENO);
 }
 
 }  // namespace multiprocessing::os

@@ -1,0 +1,447 @@
+// SPDX-License-Identifier: BSL-1.0
+// A list of a fixed number of small values in a SharedMemory.
+//
+//   Header | Slot[size] | room of slot 0, twice | room of slot 1, twice | ...
+//
+//   Slot 2: word = {kind: text, side: 1, length: 5}, capacity 8
+//                                   +----------+----------+
+//                                   | "before" | "after"  |
+//                                   +----------+----------+
+//
+// A change writes to the other side, then the word, by one store: so it has happened, or not.
+//
+//   Failure   who is killed in a change leaves the value that was there; the lock goes on.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <iterator>
+#include <new>
+#include <ostream>
+#include <span>
+#include <sstream>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/base/type_name.hpp>
+#include <multiprocessing/os/robust_mutex.hpp>
+#include <multiprocessing/pickle.hpp>
+#include <multiprocessing/shared_memory.hpp>
+
+namespace multiprocessing {
+
+/// What Python calls None: nothing.
+using None = std::monostate;
+inline constexpr None none{};
+
+/// What a slot of a ShareableList may have. Made of an int, a double, a bool, a text, Bytes, none.
+using ShareableValue = std::variant<None, bool, std::int64_t, double, std::string, Bytes>;
+
+struct ShareableListOptions {
+  /// As SharedMemoryOptions::name.
+  std::string name = {};
+};
+
+namespace shareable_list_detail {
+
+/// In the order of ShareableValue's alternatives.
+enum class Kind : std::uint8_t { None, Bool, Int, Float, Text, Bytes };
+
+/// What a slot has now, in one word.
+struct SlotWord {
+  Kind kind;
+  bool side;
+  std::uint64_t length;  ///< of the value, in bytes
+
+  static constexpr unsigned kLengthBits = 56;
+
+  std::uint64_t pack() const noexcept {
+    return static_cast<std::uint64_t>(kind) << (kLengthBits + 1) |
+           std::uint64_t{side} << kLengthBits | length;
+  }
+  static SlotWord unpack(std::uint64_t packed) noexcept {
+    return {static_cast<Kind>(packed >> (kLengthBits + 1)), (packed >> kLengthBits & 1) != 0,
+            packed & ((std::uint64_t{1} << kLengthBits) - 1)};
+  }
+};
+
+struct Slot {
+  std::atomic<std::uint64_t> word;
+  std::uint64_t offset;    ///< of its room in the memory; constant, as the next
+  std::uint64_t capacity;  ///< of one of the two sides, in bytes
+};
+
+/// The first bytes of a list: a file format.
+struct Header {
+  static constexpr std::uint64_t kMagic = 0x3174736c'65726873U;  // "shrelst1" in memory
+
+  std::uint64_t magic;
+  std::uint64_t size;  ///< slots
+  os::RobustMutex mutex;
+};
+static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a hidden lock would be nobody's");
+static_assert(sizeof(Header) % alignof(Slot) == 0, "slots follow the header");
+
+inline Kind kind_of(ShareableValue const& value) noexcept {
+  return static_cast<Kind>(value.index());
+}
+
+/// The value as it lies in a slot, as long as `value` is there.
+inline std::span<std::byte const> bytes_of(ShareableValue const& value) noexcept {
+  return std::visit(
+      []<class T>(T const& held) -> std::span<std::byte const> {
+        if constexpr (std::is_same_v<T, None>) {
+          return {};
+        } else if constexpr (std::is_arithmetic_v<T>) {
+          return std::as_bytes(std::span(&held, 1));
+        } else {
+          return std::as_bytes(std::span(held));
+        }
+      },
+      value);
+}
+
+template <class T>
+T number_of(std::span<std::byte const> bytes) {
+  T value{};
+  if (bytes.size() != sizeof value) throw Error("ShareableList: a slot is damaged");
+  std::memcpy(&value, bytes.data(), sizeof value);
+  return value;
+}
+
+/// Throws: Error when there is no value of that kind and length.
+inline ShareableValue value_of(Kind kind, std::span<std::byte const> bytes) {
+  switch (kind) {
+    case Kind::None:
+      return none;
+    case Kind::Bool:
+      return number_of<std::uint8_t>(bytes) != 0;
+    case Kind::Int:
+      return number_of<std::int64_t>(bytes);
+    case Kind::Float:
+      return number_of<double>(bytes);
+    case Kind::Text:
+      return std::string(reinterpret_cast<char const*>(bytes.data()), bytes.size());
+    case Kind::Bytes:
+      return Bytes(bytes.begin(), bytes.end());
+  }
+  throw Error("ShareableList: a slot is damaged");
+}
+
+/// As Python has it: 1, 2.5, True, 'text', b'bytes', None.
+inline void print(std::ostream& out, ShareableValue const& value) {
+  auto const quote = [&](std::string_view text) {
+    out << '\'';
+    for (char const c : text) {
+      auto const code = static_cast<unsigned char>(c);
+      if (c == '\'' || c == '\\') {
+        out << '\\' << c;
+      } else if (code < ' ' || code == 0x7F) {
+        constexpr std::string_view kDigits = "0123456789abcdef";
+        out << "\\x" << kDigits[code >> 4] << kDigits[code & 0xF];
+      } else {
+        out << c;
+      }
+    }
+    out << '\'';
+  };
+  std::visit(
+      [&]<class T>(T const& held) {
+        if constexpr (std::is_same_v<T, None>) {
+          out << "None";
+        } else if constexpr (std::is_same_v<T, bool>) {
+          out << (held ? "True" : "False");
+        } else if constexpr (std::is_same_v<T, std::string>) {
+          quote(held);
+        } else if constexpr (std::is_same_v<T, Bytes>) {
+          out << 'b';
+          quote({reinterpret_cast<char const*>(held.data()), held.size()});
+        } else {
+          out << held;
+        }
+      },
+      value);
+}
+
+}  // namespace shareable_list_detail
+
+/// A handle; a copy is the same list, also in a process that is started with it, or receives it.
+/// Each slot has room for what it was made with, and for 8 bytes at least: 64-bit integers,
+/// doubles, bools and none fit all of them. Text and Bytes come back as they were put, also with
+/// NULs at their end.
+/// Threads, processes: all members safe. Blocks: for others that read or change a value just then.
+/// Peer death: a change has happened, or not.
+/// Python: multiprocessing.shared_memory.ShareableList. Differs: safe; an int is not equal to the
+/// double of the same value; no format().
+class ShareableList {
+ public:
+  class Item;
+  class Iterator;
+  using value_type = ShareableValue;
+
+  /// Makes one. Throws: as SharedMemory.
+  ShareableList(std::initializer_list<ShareableValue> values, ShareableListOptions options = {})
+      : ShareableList(std::span(values.begin(), values.size()), std::move(options)) {}
+  explicit ShareableList(std::vector<ShareableValue> const& values,
+                         ShareableListOptions options = {})
+      : ShareableList(std::span(values), std::move(options)) {}
+
+  /// Attaches to the one that has the name. Throws: as SharedMemory; Error when it is no list.
+  explicit ShareableList(ShareableListOptions options)
+      : ShareableList(SharedMemory(SharedMemoryOptions{.name = std::move(options.name)})) {}
+  /// The one that lies in it. Throws: Error when there is none; std::logic_error when it is closed.
+  explicit ShareableList(SharedMemory memory) : memory_(std::move(memory)) { require_list(); }
+
+  std::size_t size() const noexcept { return header().size; }
+  [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+
+  /// The slot, to be read or assigned to. Throws: std::out_of_range.
+  Item operator[](std::size_t index) const;
+  Item at(std::size_t index) const;
+
+  /// A copy. Throws: std::out_of_range.
+  ShareableValue get(std::size_t index) const {
+    require_slot(index);
+    os::RobustGuard const guard(header().mutex);
+    return read(index);
+  }
+  /// Throws: std::out_of_range; std::invalid_argument when the slot has no room for so many bytes.
+  void set(std::size_t index, ShareableValue const& value) const {
+    require_slot(index);
+    auto& slot = slots()[index];
+    auto const bytes = shareable_list_detail::bytes_of(value);
+    if (bytes.size() > slot.capacity) {
+      throw std::invalid_argument("ShareableList: " + std::to_string(bytes.size()) +
+                                  " bytes exceed the " + std::to_string(slot.capacity) +
+                                  " that there are at index " + std::to_string(index));
+    }
+    os::RobustGuard const guard(header().mutex);
+    bool const side = !SlotWord::unpack(slot.word.load()).side;
+    if (!bytes.empty()) std::memcpy(room(slot, side), bytes.data(), bytes.size());
+    slot.word = SlotWord{shareable_list_detail::kind_of(value), side, bytes.size()}.pack();
+  }
+
+  /// All values as they are at one moment.
+  std::vector<ShareableValue> copy() const {
+    os::RobustGuard const guard(header().mutex);
+    std::vector<ShareableValue> values;
+    values.reserve(size());
+    for (std::size_t index = 0; index < size(); ++index) values.push_back(read(index));
+    return values;
+  }
+
+  /// How many slots have the value.
+  std::size_t count(ShareableValue const& value) const {
+    auto const all = copy();
+    return static_cast<std::size_t>(std::count(all.begin(), all.end(), value));
+  }
+  /// The first that has it. Throws: std::invalid_argument when there is none.
+  std::size_t index(ShareableValue const& value) const {
+    auto const all = copy();
+    auto const found = std::find(all.begin(), all.end(), value);
+    if (found != all.end()) return static_cast<std::size_t>(found - all.begin());
+    std::ostringstream text;
+    shareable_list_detail::print(text, value);
+    throw std::invalid_argument("ShareableList.index: " + text.str() + " is not in the list");
+  }
+
+  /// The values, each as it is when the iterator comes by.
+  Iterator begin() const noexcept;
+  Iterator end() const noexcept;
+
+  /// What it lies in: to unlink() it, say. REQUIRES: it is not closed.
+  SharedMemory const& shm() const noexcept { return memory_; }
+
+  /// Whether both are the same list.
+  friend bool operator==(ShareableList const& a, ShareableList const& b) noexcept {
+    return a.memory_ == b.memory_;
+  }
+
+  friend std::ostream& operator<<(std::ostream& out, ShareableList const& list) {
+    out << "ShareableList([";
+    char const* separator = "";
+    for (auto const& value : list.copy()) {
+      out << std::exchange(separator, ", ");
+      shareable_list_detail::print(out, value);
+    }
+    return out << "], name='" << list.memory_.name() << "')";
+  }
+
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    memory_.save(encoder);
+  }
+  template <class Decoder>
+  static ShareableList decode_from(Decoder& decoder) {
+    return ShareableList(SharedMemory::decode_from(decoder));
+  }
+
+ private:
+  using Header = shareable_list_detail::Header;
+  using Slot = shareable_list_detail::Slot;
+  using SlotWord = shareable_list_detail::SlotWord;
+
+  // Of a slot's two sides; so numbers in them are aligned.
+  static constexpr std::size_t kUnit = 8;
+
+  static std::size_t capacity_for(ShareableValue const& value) noexcept {
+    auto const size = shareable_list_detail::bytes_of(value).size();
+    return size <= kUnit ? kUnit : (size + kUnit - 1) / kUnit * kUnit;
+  }
+
+  ShareableList(std::span<ShareableValue const> values, ShareableListOptions options)
+      : memory_({.name = std::move(options.name), .create = true, .size = size_for(values)},
+                [&](std::span<std::byte> bytes) { fill(bytes, values); }) {}
+
+  static std::size_t size_for(std::span<ShareableValue const> values) noexcept {
+    auto size = sizeof(Header) + values.size() * sizeof(Slot);
+    for (auto const& value : values) size += 2 * capacity_for(value);
+    return size;
+  }
+
+  static void fill(std::span<std::byte> bytes, std::span<ShareableValue const> values) {
+    new (bytes.data()) Header{Header::kMagic, values.size(), os::RobustMutex()};
+    auto* slot = reinterpret_cast<Slot*>(bytes.data() + sizeof(Header));
+    auto offset = sizeof(Header) + values.size() * sizeof(Slot);
+    for (auto const& value : values) {
+      auto const its = shareable_list_detail::bytes_of(value);
+      SlotWord const word{shareable_list_detail::kind_of(value), false, its.size()};
+      auto const capacity = capacity_for(value);
+      new (slot++) Slot{word.pack(), offset, capacity};
+      if (!its.empty()) std::memcpy(bytes.data() + offset, its.data(), its.size());
+      offset += 2 * capacity;
+    }
+  }
+
+  /// Of what has come from somewhere: nothing in it leads out of it.
+  void require_list() const {
+    if (memory_.fileno() < 0) throw std::logic_error("ShareableList: its memory has been closed");
+    auto const bytes = memory_.size();
+    bool is_list = bytes >= sizeof(Header) && header().magic == Header::kMagic &&
+                   size() <= (bytes - sizeof(Header)) / sizeof(Slot);
+    for (std::size_t index = 0; is_list && index < size(); ++index) {
+      auto const& slot = slots()[index];
+      is_list = slot.offset <= bytes && slot.capacity <= (bytes - slot.offset) / 2;
+    }
+    if (!is_list) {
+      throw Error("ShareableList: what is in SharedMemory \"" + memory_.name() + "\" is no list");
+    }
+  }
+
+  Header& header() const noexcept { return *reinterpret_cast<Header*>(memory_.buf().data()); }
+  Slot* slots() const noexcept {
+    return reinterpret_cast<Slot*>(memory_.buf().data() + sizeof(Header));
+  }
+  std::byte* room(Slot const& slot, bool side) const noexcept {
+    return memory_.buf().data() + slot.offset + (side ? slot.capacity : 0);
+  }
+
+  /// REQUIRES: the mutex.
+  ShareableValue read(std::size_t index) const {
+    auto const& slot = slots()[index];
+    auto const word = SlotWord::unpack(slot.word.load());
+    if (word.length > slot.capacity) throw Error("ShareableList: a slot is damaged");
+    return shareable_list_detail::value_of(word.kind, {room(slot, word.side), word.length});
+  }
+
+  void require_slot(std::size_t index) const {
+    if (index < size()) return;
+    throw std::out_of_range("ShareableList: the index " + std::to_string(index) +
+                            " is not below the size " + std::to_string(size()));
+  }
+
+  SharedMemory memory_;
+};
+
+/// A slot, which takes what is assigned to it. As long as its list is there.
+class ShareableList::Item {
+ public:
+  Item(Item const&) = default;
+  /// Throws: as ShareableList::set().
+  Item const& operator=(ShareableValue const& value) const {
+    list_->set(index_, value);
+    return *this;
+  }
+  Item const& operator=(Item const& other) const { return *this = other.value(); }
+
+  ShareableValue value() const { return list_->get(index_); }
+  operator ShareableValue() const { return value(); }
+
+  /// The value when it is a T; a T of another integral type than bool, when it is an int that fits.
+  /// Throws: TypeError otherwise.
+  template <class T>
+  T get() const {
+    auto const it = value();
+    if constexpr (std::integral<T> && !std::same_as<T, bool>) {
+      auto const* const number = std::get_if<std::int64_t>(&it);
+      if (number != nullptr && std::in_range<T>(*number)) return static_cast<T>(*number);
+    } else if (auto const* const held = std::get_if<T>(&it)) {
+      return *held;
+    }
+    std::ostringstream text;
+    shareable_list_detail::print(text, it);
+    throw TypeError("ShareableList: " + text.str() + " at index " + std::to_string(index_) +
+                    " is no " + base::type_name(typeid(T)));
+  }
+
+  friend bool operator==(Item const& a, ShareableValue const& b) { return a.value() == b; }
+  friend std::ostream& operator<<(std::ostream& out, Item const& item) {
+    shareable_list_detail::print(out, item.value());
+    return out;
+  }
+
+ private:
+  friend ShareableList;
+  Item(ShareableList const& list, std::size_t index) : list_(&list), index_(index) {}
+
+  ShareableList const* list_;
+  std::size_t index_;
+};
+
+class ShareableList::Iterator {
+ public:
+  using value_type = ShareableValue;
+  using difference_type = std::ptrdiff_t;
+
+  Iterator() = default;
+  ShareableValue operator*() const { return list_->get(index_); }
+  Iterator& operator++() noexcept {
+    ++index_;
+    return *this;
+  }
+  Iterator operator++(int) noexcept { return {list_, index_++}; }
+  friend bool operator==(Iterator const& a, Iterator const& b) noexcept {
+    return a.index_ == b.index_;
+  }
+
+ private:
+  friend ShareableList;
+  Iterator(ShareableList const* list, std::size_t index) noexcept : list_(list), index_(index) {}
+
+  ShareableList const* list_ = nullptr;
+  std::size_t index_ = 0;
+};
+
+inline ShareableList::Item ShareableList::at(std::size_t index) const {
+  require_slot(index);
+  return {*this, index};
+}
+inline ShareableList::Item ShareableList::operator[](std::size_t index) const { return at(index); }
+inline ShareableList::Iterator ShareableList::begin() const noexcept { return {this, 0}; }
+inline ShareableList::Iterator ShareableList::end() const noexcept { return {this, size()}; }
+
+}  // namespace multiprocessing

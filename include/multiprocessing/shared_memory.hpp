@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSL-1.0
+// Plain bytes that processes share: with a name, for unrelated programs, or without one.
+//
+//   SharedMemory({.name = "x", .create = true, .size = 4096})     SharedMemory({.name = "x"})
+//          |                                                             |
+//          +------> /dev/shm/x: stays until somebody calls unlink() <----+
+//
+//   SharedMemory({.create = true, .size = 4096}) ---- in a message, or as an argument ---->
+//          |                                                             |
+//          +------> memory without a name: goes with the last that has it
+//
+//   Failure   who is killed while it makes one leaves nothing. A name stays as long as Python's:
+//             no process of this library's removes it behind anybody's back.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cerrno>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/launch/log.hpp>
+#include <multiprocessing/os/fd.hpp>
+#include <multiprocessing/os/fork_gate.hpp>
+#include <multiprocessing/os/mapping.hpp>
+#include <multiprocessing/os/memfd.hpp>
+#include <multiprocessing/os/memory.hpp>
+#include <multiprocessing/os/named_memory.hpp>
+#include <multiprocessing/os/process.hpp>
+#include <multiprocessing/value.hpp>
+#include <multiprocessing/wire/sent_fd.hpp>
+
+namespace multiprocessing {
+
+struct SharedMemoryOptions {
+  /// Without slashes: "x" is what shm_open(3) calls "/x". Empty: none.
+  std::string name = {};
+  /// Makes it; otherwise it has to be there.
+  bool create = false;
+  /// In bytes; not looked at unless it is made.
+  std::size_t size = 0;
+};
+
+namespace shared_memory_detail {
+
+/// What has been made with a name in this process, and is told of at its end when it is left.
+/// Threads: safe.
+class LeftBehind {
+ public:
+  static LeftBehind& of_this_process() {
+    static auto* const instance = new LeftBehind;  // used at exit
+    return *instance;
+  }
+
+  /// Throws: std::bad_alloc.
+  void add(std::string const& name, os::FileIdentity file) {
+    bool is_first = false;
+    {
+      os::ForkGateGuard const gate;
+      is_first = std::exchange(made_by_, os::this_pid()) != made_by_;
+      if (is_first) made_.clear();  // the parent's
+      made_.push_back({name, file});
+    }
+    if (is_first) os::register_at_exit([] { of_this_process().report(); });
+  }
+
+  void remove(os::FileIdentity file) noexcept {
+    os::ForkGateGuard const gate;
+    std::erase_if(made_, [&](Made const& made) { return made.file == file; });
+  }
+
+ private:
+  struct Made {
+    std::string name;
+    os::FileIdentity file;
+  };
+
+  void report() noexcept {
+    for (auto const& [name, file] : made_) {
+      if (os::file_identity(os::path_of_named_memory(name)) != file) continue;
+      launch::log(LogLevel::warning, "SharedMemory \"", name, "\" is left: nobody has unlinked it");
+    }
+  }
+
+  // guarded by the fork gate
+  pid_t made_by_ = 0;
+  std::vector<Made> made_;
+};
+
+/// What all copies of a SharedMemory in a process have.
+struct Mapped {
+  Mapped(os::Fd file, std::size_t size) : fd(std::move(file)), mapping(fd, size) {}
+
+  os::Fd const fd;
+  os::Mapping mapping;
+};
+
+inline void require_name(std::string const& name) {
+  auto const refuse = [&](char const* why) {
+    throw std::invalid_argument(std::string("SharedMemory: the name \"") + name.c_str() + "\" " +
+                                why);
+  };
+  if (name.find('\0') != std::string::npos) refuse("has a NUL in it");
+  if (name.find('/') != std::string::npos) refuse("has a slash in it");
+  if (name == "." || name == "..") refuse("is no name of a file");
+}
+
+}  // namespace shared_memory_detail
+
+/// Bytes that processes share, as many as were asked for, zero at first; this handle's, or, after
+/// a copy, that of several. A copy is the same memory, also in a process that is started with it,
+/// or receives it; one with a name goes as bytes, too (dumps()).
+/// Threads: distinct bytes safe; close(), resize() and remap(), which unmap, by external
+/// synchronization. Processes: all members safe. Peer death: nothing of it is lost.
+/// Python: multiprocessing.shared_memory.SharedMemory. Differs: without a name it has none, and
+/// leaves nothing behind; attaching never leads to the name's removal; memory that the machine has
+/// not is std::bad_alloc, not SIGBUS later; resize().
+class SharedMemory {
+ public:
+  /// Makes it (mode 0600), or attaches to what has the name.
+  /// Throws: std::invalid_argument for size 0, no name to attach to, and names with a NUL or a
+  /// slash; std::system_error (std::errc::file_exists, no_such_file_or_directory, ..);
+  /// std::bad_alloc; Error for a file without a size yet, as programs that are no users of this
+  /// library make.
+  explicit SharedMemory(SharedMemoryOptions options) : SharedMemory(options, [](auto) {}) {}
+
+  /// The same; when it makes it, calls `fill(buf())` before anybody can attach, who then finds it
+  /// filled. Throws: what fill does, and nothing is left.
+  template <std::invocable<std::span<std::byte>> Fill>
+  SharedMemory(SharedMemoryOptions options, Fill const& fill)
+      : name_(std::move(options.name)), is_maker_(options.create) {
+    shared_memory_detail::require_name(name_);
+    if (options.create) {
+      make(options.size);
+      fill(buf());
+      publish();
+    } else {
+      attach();
+    }
+  }
+
+  /// Empty: it has none.
+  std::string const& name() const noexcept { return name_; }
+  /// Of buf(), in bytes: exact, for all that attach. 0 once it is closed.
+  std::size_t size() const noexcept { return mapped_ == nullptr ? 0 : mapped_->mapping.size(); }
+
+  /// The bytes, as long as this handle or a copy of it in this process is there and not closed;
+  /// until resize() or remap(). Empty once it is closed.
+  std::span<std::byte> buf() const noexcept {
+    if (mapped_ == nullptr) return {};
+    return {mapped_->mapping.data(), mapped_->mapping.size()};
+  }
+  /// The same as T's, as many as fit.
+  template <class T>
+  std::span<T> as() const noexcept {
+    value_detail::require_shared_state<T>();
+    return {reinterpret_cast<T*>(buf().data()), size() / sizeof(T)};
+  }
+
+  /// This handle does without. The memory is unmapped with the last of this process.
+  void close() noexcept { mapped_ = nullptr; }
+
+  /// Takes the name away: nobody can attach any more; who has it keeps it. Without a name it does
+  /// nothing. Throws: std::system_error (no_such_file_or_directory) when the name has gone, or is
+  /// another one's by now.
+  void unlink() const {
+    if (name_.empty()) return;
+    if (os::file_identity(os::path_of_named_memory(name_)) != file_) {
+      os::throw_error(ENOENT, "SharedMemory.unlink", name_);
+    }
+    os::unlink_named_memory(name_);
+    shared_memory_detail::LeftBehind::of_this_process().remove(file_);
+  }
+
+  /// Makes it larger; what is new is zero. The others see that by remap(), and in attaching. Spans
+  /// of buf() are over, in all copies of this process. For whoever has made it.
+  /// Throws: std::invalid_argument for a smaller size, which would take memory from those that have
+  /// it mapped; std::logic_error for who has not made it, or has closed it; std::bad_alloc, and
+  /// nothing has changed.
+  void resize(std::size_t size) {
+    if (!is_maker_) {
+      throw std::logic_error("SharedMemory.resize: only who has made it, with create, may do that");
+    }
+    require_open("SharedMemory.resize");
+    if (size < this->size()) {
+      throw std::invalid_argument("SharedMemory.resize: " + std::to_string(size) +
+                                  " bytes are less than the " + std::to_string(this->size()) +
+                                  " that it has, which others may have mapped");
+    }
+    if (size - this->size() > os::available_memory()) throw std::bad_alloc();
+    os::Mapping larger(mapped_->fd, size);
+    os::grow(mapped_->fd, this->size(), size);
+    mapped_->mapping = std::move(larger);
+  }
+
+  /// Maps what whoever has made it has added since; whether there was any. Spans of buf() are over
+  /// then, in all copies of this process. Throws: std::logic_error when it is closed;
+  /// std::system_error.
+  bool remap() const {
+    require_open("SharedMemory.remap");
+    auto const size = os::file_size(mapped_->fd);
+    if (size <= this->size()) return false;
+    mapped_->mapping = os::Mapping(mapped_->fd, size);
+    return true;
+  }
+
+  /// Of the file that the memory is; -1 once it is closed.
+  int fileno() const noexcept { return mapped_ == nullptr ? -1 : mapped_->fd.get(); }
+
+  /// Whether both are the same memory, however they came by it.
+  friend bool operator==(SharedMemory const& a, SharedMemory const& b) noexcept {
+    return a.file_ == b.file_;
+  }
+
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    encoder(name_);
+    if (!name_.empty()) {
+      encoder(file_.device);
+      encoder(file_.number);
+      return;
+    }
+    encoder.parcel("a SharedMemory without a name");  // first: throws where there is none
+    require_open("a SharedMemory that is sent");
+    wire::save_fd(encoder, mapped_->fd.get());
+  }
+  template <class Decoder>
+  static SharedMemory decode_from(Decoder& decoder) {
+    std::string name;
+    decoder(name);
+    if (name.empty()) return SharedMemory(wire::read_fd(decoder));
+    os::FileIdentity sent{};
+    decoder(sent.device);
+    decoder(sent.number);
+    SharedMemory memory(SharedMemoryOptions{.name = std::move(name)});
+    if (memory.file_ != sent) {  // another one has the name by now
+      os::throw_error(ENOENT, "SharedMemory", memory.name_);
+    }
+    return memory;
+  }
+
+ private:
+  /// One without a name that has arrived.
+  explicit SharedMemory(os::Fd fd) { map(std::move(fd)); }
+
+  void make(std::size_t size) {
+    if (size == 0)
+      throw std::invalid_argument("SharedMemory: with create, it needs a size above 0");
+    if (size > os::largest_file_size() || size > PTRDIFF_MAX) throw std::bad_alloc();
+    if (!name_.empty()) return map(os::create_nameable_memory(size));
+    os::Fd fd = os::create_memfd("multiprocessing-shared-memory");
+    os::commit_pages(fd, 0, size);
+    os::fix_size(fd, size);
+    map(std::move(fd));
+  }
+  void publish() const {
+    if (name_.empty()) return;
+    auto& left_behind = shared_memory_detail::LeftBehind::of_this_process();
+    left_behind.add(name_, file_);
+    try {
+      os::give_name(mapped_->fd, name_);
+    } catch (...) {
+      left_behind.remove(file_);
+      throw;
+    }
+  }
+
+  void attach() {
+    if (name_.empty()) throw std::invalid_argument("SharedMemory: without create, it needs a name");
+    map(os::open_named_memory(name_));
+  }
+
+  void map(os::Fd fd) {
+    auto const size = os::file_size(fd);
+    if (size == 0) throw Error("SharedMemory: \"" + name_ + "\" has no size yet");
+    file_ = os::file_identity(fd.get()).value();
+    mapped_ = std::make_shared<shared_memory_detail::Mapped>(std::move(fd), size);
+  }
+
+  void require_open(char const* call) const {
+    if (mapped_ == nullptr) throw std::logic_error(std::string(call) + ": it has been closed");
+  }
+
+  std::string name_;
+  bool is_maker_ = false;
+  os::FileIdentity file_{};
+  std::shared_ptr<shared_memory_detail::Mapped> mapped_;  // null: closed
+};
+
+}  // namespace multiprocessing
