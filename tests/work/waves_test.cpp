@@ -18,6 +18,7 @@
 #include <vector>
 
 #include <multiprocessing/errors.hpp>
+#include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/value.hpp>
 #include <multiprocessing/work/map.hpp>
 
@@ -191,6 +192,7 @@ TEST_CASE_METHOD(Fixture, "however many waves there are, two of them have memory
 }
 
 TEST_CASE("where there is no memory for the rest, waves go on", "[waves]") {
+  mp::shm::Heap::instance();  // wants more than the segment of a pool may have
   support::RawChild child([] {
     constexpr rlim_t kSegment = rlim_t{64} << 20;  // of which jobs have less than half
     std::signal(SIGXFSZ, SIG_IGN);
