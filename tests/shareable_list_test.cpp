@@ -12,6 +12,7 @@
 #include <string>
 #include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <multiprocessing/errors.hpp>
@@ -121,9 +122,13 @@ TEST_CASE("values are counted and found", "[shareable_list]") {
 }
 
 TEST_CASE("it is printed as Python prints it", "[shareable_list]") {
-  ShareableList const list{1, 2.5, "it's", mp::Bytes{std::byte{0}, std::byte{'x'}}, true, mp::none};
-  CHECK(text_of(list) == "ShareableList([1, 2.5, 'it\\'s', b'\\x00x', True, None], name='')");
-  CHECK(text_of(list[2]) == "'it\\'s'");
+  ShareableList const list{
+      1,    2.5,   1.0,      0.1 + 0.2, "it's", mp::Bytes{std::byte{0}, std::byte{0xff}},
+      true, false, mp::none, "\n"};
+  CHECK(text_of(list) ==
+        "ShareableList([1, 2.5, 1.0, 0.30000000000000004, 'it\\'s', b'\\x00\\xff', True, False, "
+        "None, '\\n'], name='')");
+  CHECK(text_of(list[4]) == "'it\\'s'");
 }
 
 TEST_CASE("a list with a name is found by it, and copies are the same list", "[shareable_list]") {
@@ -147,18 +152,45 @@ TEST_CASE("what is no list is not taken for one", "[shareable_list]") {
   auto const no_list = "ShareableList: what is in SharedMemory \"\" is no list";
   CHECK(message(mp::SharedMemory({.create = true, .size = 4})) == no_list);
   CHECK(message(mp::SharedMemory({.create = true, .size = 4096})) == no_list);
-  // Slots that lie elsewhere, or more than there can be.
+  // The number of slots, the mutex's kind, and where each slot's room is.
   ShareableList const list{1, 2};
   auto* const words = list.shm().as<std::uint64_t>().data();
-  auto const slots = sizeof(mp::shareable_list_detail::Header) / sizeof *words;
-  for (auto const word : {std::size_t{1}, slots + 1, slots + 2}) {
-    auto const before = std::exchange(words[word], UINT64_MAX / 2);
-    CHECK(message(list.shm()) == no_list);
-    words[word] = before;
+  constexpr auto kSlots = sizeof(mp::shareable_list_detail::Header) / sizeof *words;
+  for (auto const word : {std::size_t{1}, std::size_t{4}, kSlots + 1, kSlots + 2, kSlots + 4}) {
+    for (auto const value : {UINT64_MAX, UINT64_MAX / 2, std::uint64_t{8}}) {
+      auto const before = std::exchange(words[word], value);
+      if (value != before) CHECK(message(list.shm()) == no_list);
+      words[word] = before;
+    }
   }
   CHECK(ShareableList(list.shm()) == list);
-  words[slots] |= (std::uint64_t{1} << 56) - 1;  // longer than its room
+}
+
+TEST_CASE("a list that is damaged while it is used harms nobody", "[shareable_list]") {
+  ShareableList const list{1, 2};
+  auto* const words = list.shm().as<std::uint64_t>().data();
+  constexpr auto kSlots = sizeof(mp::shareable_list_detail::Header) / sizeof *words;
+  words[1] = 1'000'000;         // slots
+  words[kSlots + 1] = 1 << 30;  // the first one's room
+  words[kSlots + 2] = 1 << 30;
+  CHECK(list.size() == 2);
+  CHECK(list[0] == 1);
+  CHECK_THROWS_AS(list.get(2), std::out_of_range);
+  words[kSlots] |= (std::uint64_t{1} << 56) - 1;  // longer than its room
   CHECK(support::message_of<mp::Error>([&] { list.get(0); }) == "ShareableList: a slot is damaged");
+  list[0] = 3;
+  CHECK(list[0] == 3);
+  words[2] = 0x3FFFFFFF;  // locked by a thread that can not be
+  CHECK(support::message_of<mp::Error>([&] { list.get(0); }) ==
+        "ShareableList: it is damaged: who has locked it does not exist");
+}
+
+TEST_CASE("slots are compared, swapped, and given each other's values", "[shareable_list]") {
+  ShareableList const list{"left", "right", "left"};
+  CHECK(list[0] == list[2]);
+  CHECK(list[0] != list[1]);
+  swap(list[0], list[1]);
+  CHECK(list.copy() == std::vector<ShareableValue>{"right", "left", "left"});
 }
 
 TEMPLATE_TEST_CASE("a child changes it, and it goes in messages", "[shareable_list]", ByFork,

@@ -69,7 +69,15 @@ TEST_CASE("a forked copy takes nothing away", "[shared_memory_manager]") {
   auto const name = unused_name();
   mp::SharedMemoryManager manager;
   manager.SharedMemory(1, name);
-  support::RawChild child([&] { manager.shutdown(); });
+  support::RawChild child([&] {
+    manager.shutdown();
+    try {
+      manager.SharedMemory(1);
+      return 1;
+    } catch (std::logic_error const&) {
+      return 0;
+    }
+  });
   CHECK(child.wait() == 0);
   CHECK(is_there(name));
 }

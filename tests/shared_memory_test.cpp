@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/shared_memory.hpp>
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -14,6 +17,7 @@
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <vector>
 
 #include <multiprocessing/errors.hpp>
@@ -92,7 +96,7 @@ TEST_CASE("a name is there once, until it is unlinked", "[shared_memory]") {
         std::errc::file_exists);
   CHECK(support::message_of<std::system_error>([&] {
           SharedMemory({.name = made.name, .create = true, .size = 1});
-        }) == "linkat(/dev/shm/" + made.name + "): File exists");
+        }) == "SharedMemory(" + made.name + "): File exists");
   made.memory.unlink();
   CHECK(error_of([&] { SharedMemory({.name = made.name}); }) ==
         std::errc::no_such_file_or_directory);
@@ -121,7 +125,7 @@ TEST_CASE("what can not be made is refused, and leaves nothing", "[shared_memory
         "SharedMemory: with create, it needs a size above 0");
   CHECK(message({.size = 10}) == "SharedMemory: without create, it needs a name");
   CHECK(message({.name = std::string("a\0b", 3)}) ==
-        "SharedMemory: the name \"a\" has a NUL in it");
+        "SharedMemory: the name \"a\\x00b\" has a NUL in it");
   CHECK(message({.name = "a/b", .create = true, .size = 1}) ==
         "SharedMemory: the name \"a/b\" has a slash in it");
   CHECK(message({.name = ".."}) == "SharedMemory: the name \"..\" is no name of a file");
@@ -274,6 +278,54 @@ TEST_CASE("whoever has made it makes it larger", "[shared_memory]") {
   CHECK_THROWS_AS(made.memory.remap(), std::logic_error);
 }
 
+TEST_CASE("a forked copy of its maker is another who has it", "[shared_memory]") {
+  Named made;
+  SharedMemory nameless({.create = true, .size = 100});
+  auto named = made.memory;
+  support::Pipe grown;
+  support::RawChild child([&] {
+    grown.hear();
+    int refused = 0;
+    for (auto* const memory : {&named, &nameless}) {
+      try {
+        memory->resize(6000);
+      } catch (std::logic_error const&) {
+        ++refused;
+      }
+    }
+    return refused == 2 ? 0 : 1;
+  });
+  for (auto* const memory : {&named, &nameless}) {
+    memory->resize(1'000'000);
+    fill(*memory);
+  }
+  grown.tell();
+  CHECK(child.wait() == 0);
+  CHECK(is_filled(named));
+  CHECK(is_filled(nameless));
+}
+
+TEST_CASE("what somebody else has made larger is not made smaller", "[shared_memory]") {
+  Named made;
+  REQUIRE(::ftruncate(made.memory.fileno(), 10'000) == 0);
+  CHECK_THROWS_AS(made.memory.resize(6'000), std::invalid_argument);
+  made.memory.resize(10'000);
+  CHECK(made.memory.size() == 10'000);
+}
+
+TEST_CASE("what others have made gets its pages when it is attached to", "[shared_memory]") {
+  auto const name = unused_name();
+  mp::os::Fd const file(::open(("/dev/shm/" + name).c_str(), O_CREAT | O_RDWR, 0600));
+  REQUIRE(::ftruncate(file.get(), 100'000) == 0);  // as Python does
+  CHECK(mp::os::allocated_size(file) == 0);
+  SharedMemory const attached({.name = name});
+  CHECK(mp::os::allocated_size(file) >= 100'000);
+  REQUIRE(::ftruncate(file.get(), 200'000) == 0);
+  CHECK(attached.remap());
+  CHECK(mp::os::allocated_size(file) >= 200'000);
+  attached.unlink();
+}
+
 TEST_CASE("what has no name grows, too", "[shared_memory]") {
   SharedMemory memory({.create = true, .size = 100});
   mp::Queue<SharedMemory> queue;
@@ -320,22 +372,66 @@ TEST_CASE("who attaches and is killed takes nothing along", "[shared_memory]") {
   CHECK(is_filled(made.memory));
 }
 
-TEST_CASE("at its end a process tells of names that it leaves", "[shared_memory]") {
-  auto const name = unused_name();
+namespace {
+/// What a process logs that runs `body` and returns from it.
+template <class Body>
+std::string logged_by(Body const& body) {
   auto const [said, status] = support::stderr_of([&] {
     mp::log_to_stderr();
-    mp::Process process([&] {
-      SharedMemory({.name = name, .create = true, .size = 1});
-      SharedMemory({.name = name + "-gone", .create = true, .size = 1}).unlink();
-    });
+    mp::Process process([&] { body(); });
     process.start();
     process.join();
     return *process.exitcode();
   });
   CHECK(status == 0);
-  CHECK(said.substr(said.find(']')) ==
-        "] SharedMemory \"" + name + "\" is left: nobody has unlinked it\n");
+  return said;
+}
+}  // namespace
+
+TEST_CASE("at its end a process tells of names that it leaves, once", "[shared_memory]") {
+  auto const name = unused_name();
+  auto const said = logged_by([&] {
+    SharedMemory({.name = name, .create = true, .size = 1});
+    SharedMemory({.name = name + "\n", .create = true, .size = 1});
+    SharedMemory({.name = name + "-gone", .create = true, .size = 1}).unlink();
+  });
+  auto const line = [&](std::string const& which) {
+    return "] SharedMemory \"" + which + "\" is left: nobody has unlinked it\n";
+  };
+  auto const first = said.find(']');
+  CHECK(said.substr(first, line(name).size()) == line(name));
+  CHECK(said.substr(said.rfind(']')) == line(name + "\\x0a"));
+  CHECK(std::ranges::count(said, '\n') == 2);
   SharedMemory({.name = name}).unlink();
+  SharedMemory({.name = name + "\n"}).unlink();
+}
+
+TEST_CASE("a copy of a process tells of its own names only", "[shared_memory]") {
+  auto const name = unused_name();
+  auto const said = logged_by([&] {
+    SharedMemory const made({.name = name, .create = true, .size = 1});
+    pid_t const child = ::fork();
+    if (child == 0) std::exit(0);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    made.unlink();
+  });
+  CHECK(said.empty());
+}
+
+TEST_CASE("a fork in the middle of making names keeps nobody from making others",
+          "[shared_memory]") {
+  auto const name = unused_name();
+  std::atomic<bool> over{false};
+  std::jthread maker([&] {
+    while (!over) SharedMemory({.name = name, .create = true, .size = 1}).unlink();
+  });
+  for (int round = 0; round < 50; ++round) {
+    support::RawChild child(
+        [&] { SharedMemory({.name = name + "-child", .create = true, .size = 1}).unlink(); });
+    REQUIRE(child.wait() == 0);
+  }
+  over = true;
 }
 
 }  // namespace shared_memory_test

@@ -13,14 +13,21 @@
 //   Failure   who is killed in a change leaves the value that was there; the lock goes on.
 #pragma once
 
+#include <poll.h>
+
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
+#include <charconv>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <initializer_list>
 #include <iterator>
+#include <memory>
 #include <new>
 #include <ostream>
 #include <span>
@@ -28,15 +35,18 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <system_error>
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
 #include <variant>
 #include <vector>
 
+#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
+#include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/pickle.hpp>
 #include <multiprocessing/shared_memory.hpp>
 
@@ -55,6 +65,42 @@ struct ShareableListOptions {
 };
 
 namespace shareable_list_detail {
+
+/// Holds the list's mutex. Whoever can write to the memory of a list can hold up others; but nobody
+/// waits for who is not there.
+class Guard {
+ public:
+  /// Throws: Error when who has it does not exist; std::system_error.
+  explicit Guard(os::RobustMutex& mutex) : mutex_(mutex) {
+    constexpr std::chrono::seconds kBetweenLooks{1};
+    while (!try_lock(base::Deadline::after(kBetweenLooks))) {
+      auto const owner = mutex_.owner();
+      if (owner != 0 && os::process_of_thread(owner) == 0) {
+        throw Error("ShareableList: it is damaged: who has locked it does not exist");
+      }
+    }
+  }
+  Guard(Guard const&) = delete;
+  Guard& operator=(Guard const&) = delete;
+  ~Guard() { mutex_.try_unlock(); }
+
+ private:
+  bool try_lock(base::Deadline deadline) {
+    for (;;) {
+      try {
+        return mutex_.lock_until(deadline).has_value();
+      } catch (std::system_error const& error) {
+        // No code of a list wants it twice: a thread of another pid namespace has this one's
+        // number.
+        if (error.code().value() != EDEADLK) throw;
+        if (deadline.passed()) return false;
+        ::poll(nullptr, 0, 1);
+      }
+    }
+  }
+
+  os::RobustMutex& mutex_;
+};
 
 /// In the order of ShareableValue's alternatives.
 enum class Kind : std::uint8_t { None, Bool, Int, Float, Text, Bytes };
@@ -142,13 +188,15 @@ inline ShareableValue value_of(Kind kind, std::span<std::byte const> bytes) {
 
 /// As Python has it: 1, 2.5, True, 'text', b'bytes', None.
 inline void print(std::ostream& out, ShareableValue const& value) {
-  auto const quote = [&](std::string_view text) {
+  auto const quote = [&](std::string_view text, bool is_bytes) {
     out << '\'';
     for (char const c : text) {
       auto const code = static_cast<unsigned char>(c);
       if (c == '\'' || c == '\\') {
         out << '\\' << c;
-      } else if (code < ' ' || code == 0x7F) {
+      } else if (c == '\n' || c == '\t' || c == '\r') {
+        out << (c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
+      } else if (code < ' ' || code == 0x7F || (code > 0x7F && is_bytes)) {
         constexpr std::string_view kDigits = "0123456789abcdef";
         out << "\\x" << kDigits[code >> 4] << kDigits[code & 0xF];
       } else {
@@ -164,12 +212,16 @@ inline void print(std::ostream& out, ShareableValue const& value) {
         } else if constexpr (std::is_same_v<T, bool>) {
           out << (held ? "True" : "False");
         } else if constexpr (std::is_same_v<T, std::string>) {
-          quote(held);
+          quote(held, false);
         } else if constexpr (std::is_same_v<T, Bytes>) {
           out << 'b';
-          quote({reinterpret_cast<char const*>(held.data()), held.size()});
-        } else {
-          out << held;
+          quote({reinterpret_cast<char const*>(held.data()), held.size()}, true);
+        } else {  // the shortest that is read as the same number, whatever the stream is set to
+          std::array<char, 32> text;
+          auto* const end = std::to_chars(text.data(), text.data() + text.size(), held).ptr;
+          std::string_view const digits(text.data(), static_cast<std::size_t>(end - text.data()));
+          bool const is_whole = digits.find_first_not_of("-0123456789") == std::string_view::npos;
+          out << digits << (std::is_same_v<T, double> && is_whole ? ".0" : "");
         }
       },
       value);
@@ -202,9 +254,10 @@ class ShareableList {
   explicit ShareableList(ShareableListOptions options)
       : ShareableList(SharedMemory(SharedMemoryOptions{.name = std::move(options.name)})) {}
   /// The one that lies in it. Throws: Error when there is none; std::logic_error when it is closed.
-  explicit ShareableList(SharedMemory memory) : memory_(std::move(memory)) { require_list(); }
+  explicit ShareableList(SharedMemory memory)
+      : memory_(std::move(memory)), rooms_(rooms_in(memory_)) {}
 
-  std::size_t size() const noexcept { return header().size; }
+  std::size_t size() const noexcept { return rooms_->size(); }
   [[nodiscard]] bool empty() const noexcept { return size() == 0; }
 
   /// The slot, to be read or assigned to. Throws: std::out_of_range.
@@ -214,28 +267,29 @@ class ShareableList {
   /// A copy. Throws: std::out_of_range.
   ShareableValue get(std::size_t index) const {
     require_slot(index);
-    os::RobustGuard const guard(header().mutex);
+    shareable_list_detail::Guard const guard(header().mutex);
     return read(index);
   }
   /// Throws: std::out_of_range; std::invalid_argument when the slot has no room for so many bytes.
   void set(std::size_t index, ShareableValue const& value) const {
     require_slot(index);
-    auto& slot = slots()[index];
+    auto& word = slots()[index].word;
+    auto const room = (*rooms_)[index];
     auto const bytes = shareable_list_detail::bytes_of(value);
-    if (bytes.size() > slot.capacity) {
+    if (bytes.size() > room.capacity) {
       throw std::invalid_argument("ShareableList: " + std::to_string(bytes.size()) +
-                                  " bytes exceed the " + std::to_string(slot.capacity) +
+                                  " bytes exceed the " + std::to_string(room.capacity) +
                                   " that there are at index " + std::to_string(index));
     }
-    os::RobustGuard const guard(header().mutex);
-    bool const side = !SlotWord::unpack(slot.word.load()).side;
-    if (!bytes.empty()) std::memcpy(room(slot, side), bytes.data(), bytes.size());
-    slot.word = SlotWord{shareable_list_detail::kind_of(value), side, bytes.size()}.pack();
+    shareable_list_detail::Guard const guard(header().mutex);
+    bool const side = !SlotWord::unpack(word.load()).side;
+    if (!bytes.empty()) std::memcpy(place(room, side), bytes.data(), bytes.size());
+    word = SlotWord{shareable_list_detail::kind_of(value), side, bytes.size()}.pack();
   }
 
   /// All values as they are at one moment.
   std::vector<ShareableValue> copy() const {
-    os::RobustGuard const guard(header().mutex);
+    shareable_list_detail::Guard const guard(header().mutex);
     std::vector<ShareableValue> values;
     values.reserve(size());
     for (std::size_t index = 0; index < size(); ++index) values.push_back(read(index));
@@ -303,9 +357,18 @@ class ShareableList {
     return size <= kUnit ? kUnit : (size + kUnit - 1) / kUnit * kUnit;
   }
 
+  /// Where a slot's values lie: `capacity` bytes on each side. Constant, so it is read once: what
+  /// others write to the memory later leads nowhere.
+  struct Room {
+    std::size_t offset;
+    std::size_t capacity;
+  };
+  using Rooms = std::vector<Room>;
+
   ShareableList(std::span<ShareableValue const> values, ShareableListOptions options)
-      : memory_({.name = std::move(options.name), .create = true, .size = size_for(values)},
-                [&](std::span<std::byte> bytes) { fill(bytes, values); }) {}
+      : ShareableList(SharedMemory(
+            {.name = std::move(options.name), .create = true, .size = size_for(values)},
+            [&](std::span<std::byte> bytes) { fill(bytes, values); })) {}
 
   static std::size_t size_for(std::span<ShareableValue const> values) noexcept {
     auto size = sizeof(Header) + values.size() * sizeof(Slot);
@@ -327,35 +390,48 @@ class ShareableList {
     }
   }
 
-  /// Of what has come from somewhere: nothing in it leads out of it.
-  void require_list() const {
-    if (memory_.fileno() < 0) throw std::logic_error("ShareableList: its memory has been closed");
-    auto const bytes = memory_.size();
-    bool is_list = bytes >= sizeof(Header) && header().magic == Header::kMagic &&
-                   size() <= (bytes - sizeof(Header)) / sizeof(Slot);
-    for (std::size_t index = 0; is_list && index < size(); ++index) {
-      auto const& slot = slots()[index];
-      is_list = slot.offset <= bytes && slot.capacity <= (bytes - slot.offset) / 2;
+  /// Of what may have come from anywhere: they lie in it one behind the other.
+  static std::shared_ptr<Rooms const> rooms_in(SharedMemory const& memory) {
+    if (memory.fileno() < 0) throw std::logic_error("ShareableList: its memory has been closed");
+    auto const no_list = [&] {
+      return Error("ShareableList: what is in SharedMemory \"" +
+                   shared_memory_detail::printable(memory.name()) + "\" is no list");
+    };
+    auto const bytes = memory.size();
+    if (bytes < sizeof(Header)) throw no_list();
+    auto const& header = *reinterpret_cast<Header const*>(memory.buf().data());
+    auto const size = header.size;
+    if (header.magic != Header::kMagic || size > (bytes - sizeof(Header)) / sizeof(Slot) ||
+        !header.mutex.looks_like(os::RobustMutex::Kind::Plain)) {
+      throw no_list();
     }
-    if (!is_list) {
-      throw Error("ShareableList: what is in SharedMemory \"" + memory_.name() + "\" is no list");
+    auto const* const slots = reinterpret_cast<Slot const*>(memory.buf().data() + sizeof(Header));
+    auto rooms = std::make_shared<Rooms>();
+    rooms->reserve(size);
+    auto end = sizeof(Header) + size * sizeof(Slot);
+    for (std::size_t index = 0; index < size; ++index) {
+      Room const room{slots[index].offset, slots[index].capacity};
+      if (room.offset != end || room.capacity > (bytes - end) / 2) throw no_list();
+      end += 2 * room.capacity;
+      rooms->push_back(room);
     }
+    return rooms;
   }
 
   Header& header() const noexcept { return *reinterpret_cast<Header*>(memory_.buf().data()); }
   Slot* slots() const noexcept {
     return reinterpret_cast<Slot*>(memory_.buf().data() + sizeof(Header));
   }
-  std::byte* room(Slot const& slot, bool side) const noexcept {
-    return memory_.buf().data() + slot.offset + (side ? slot.capacity : 0);
+  std::byte* place(Room room, bool side) const noexcept {
+    return memory_.buf().data() + room.offset + (side ? room.capacity : 0);
   }
 
   /// REQUIRES: the mutex.
   ShareableValue read(std::size_t index) const {
-    auto const& slot = slots()[index];
-    auto const word = SlotWord::unpack(slot.word.load());
-    if (word.length > slot.capacity) throw Error("ShareableList: a slot is damaged");
-    return shareable_list_detail::value_of(word.kind, {room(slot, word.side), word.length});
+    auto const room = (*rooms_)[index];
+    auto const word = SlotWord::unpack(slots()[index].word.load());
+    if (word.length > room.capacity) throw Error("ShareableList: a slot is damaged");
+    return shareable_list_detail::value_of(word.kind, {place(room, word.side), word.length});
   }
 
   void require_slot(std::size_t index) const {
@@ -365,6 +441,7 @@ class ShareableList {
   }
 
   SharedMemory memory_;
+  std::shared_ptr<Rooms const> rooms_;
 };
 
 /// A slot, which takes what is assigned to it. As long as its list is there.
@@ -399,6 +476,13 @@ class ShareableList::Item {
   }
 
   friend bool operator==(Item const& a, ShareableValue const& b) { return a.value() == b; }
+  friend bool operator==(Item const& a, Item const& b) { return a.value() == b.value(); }
+  /// Of the values.
+  friend void swap(Item a, Item b) {
+    auto const value = a.value();
+    a = b.value();
+    b = value;
+  }
   friend std::ostream& operator<<(std::ostream& out, Item const& item) {
     shareable_list_detail::print(out, item.value());
     return out;

@@ -15,23 +15,28 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
+#include <exception>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
+#include <climits>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/mapping.hpp>
 #include <multiprocessing/os/memfd.hpp>
 #include <multiprocessing/os/memory.hpp>
@@ -41,6 +46,8 @@
 #include <multiprocessing/wire/sent_fd.hpp>
 
 namespace multiprocessing {
+
+class SharedMemoryManager;
 
 struct SharedMemoryOptions {
   /// Without slashes: "x" is what shm_open(3) calls "/x". Empty: none.
@@ -53,29 +60,50 @@ struct SharedMemoryOptions {
 
 namespace shared_memory_detail {
 
+/// A name for messages and lines of the log.
+inline std::string printable(std::string const& name) {
+  std::string text;
+  for (char const c : name) {
+    auto const code = static_cast<unsigned char>(c);
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    if (code < ' ' || code == 0x7F) {
+      text.append("\\x").append({kDigits[code >> 4], kDigits[code & 0xF]});
+    } else {
+      text += c;
+    }
+  }
+  return text;
+}
+
 /// What has been made with a name in this process, and is told of at its end when it is left.
 /// Threads: safe.
 class LeftBehind {
  public:
+  /// Made anew in a forked child: the mutex may be locked there. From the first time on the end of
+  /// the process is told. Throws: std::bad_alloc.
   static LeftBehind& of_this_process() {
-    static auto* const instance = new LeftBehind;  // used at exit
-    return *instance;
+    static std::atomic<LeftBehind*> instance{nullptr};  // never freed: used at exit
+    auto* current = instance.load();
+    if (current != nullptr && current->maker_ == os::this_pid()) return *current;
+    auto fresh = std::make_unique<LeftBehind>();
+    if (!instance.compare_exchange_strong(current, fresh.get())) return *current;
+    os::register_at_exit([] { of_this_process().report(); });
+    return *fresh.release();
   }
 
   /// Throws: std::bad_alloc.
   void add(std::string const& name, os::FileIdentity file) {
-    bool is_first = false;
-    {
-      os::ForkGateGuard const gate;
-      is_first = std::exchange(made_by_, os::this_pid()) != made_by_;
-      if (is_first) made_.clear();  // the parent's
-      made_.push_back({name, file});
+    std::lock_guard const guard(mutex_);
+    if (made_.size() >= next_look_) {  // others unlink, too
+      std::erase_if(made_, [](Made const& made) {
+        return os::NamedMemoryPath(made.name).file() != made.file;
+      });
+      next_look_ = std::max(kLeastToLookAt, 2 * made_.size());
     }
-    if (is_first) os::register_at_exit([] { of_this_process().report(); });
+    made_.push_back({name, file});
   }
-
   void remove(os::FileIdentity file) noexcept {
-    os::ForkGateGuard const gate;
+    std::lock_guard const guard(mutex_);
     std::erase_if(made_, [&](Made const& made) { return made.file == file; });
   }
 
@@ -84,17 +112,29 @@ class LeftBehind {
     std::string name;
     os::FileIdentity file;
   };
+  static constexpr std::size_t kLeastToLookAt = 64;
 
   void report() noexcept {
-    for (auto const& [name, file] : made_) {
-      if (os::file_identity(os::path_of_named_memory(name)) != file) continue;
-      launch::log(LogLevel::warning, "SharedMemory \"", name, "\" is left: nobody has unlinked it");
+    std::vector<Made> made;
+    {
+      std::lock_guard const guard(mutex_);
+      made.swap(made_);
+    }
+    for (auto const& [name, file] : made) {
+      if (os::NamedMemoryPath(name).file() != file) continue;
+      try {
+        launch::log(LogLevel::warning, "SharedMemory \"", printable(name),
+                    "\" is left: nobody has unlinked it");
+      } catch (std::exception const&) {  // it is not told
+      }
     }
   }
 
-  // guarded by the fork gate
-  pid_t made_by_ = 0;
+  pid_t const maker_ = os::this_pid();
+  std::mutex mutex_;
+  // guarded by mutex_
   std::vector<Made> made_;
+  std::size_t next_look_ = kLeastToLookAt;
 };
 
 /// What all copies of a SharedMemory in a process have.
@@ -105,14 +145,15 @@ struct Mapped {
   os::Mapping mapping;
 };
 
+/// Throws: std::invalid_argument, std::system_error (filename_too_long).
 inline void require_name(std::string const& name) {
   auto const refuse = [&](char const* why) {
-    throw std::invalid_argument(std::string("SharedMemory: the name \"") + name.c_str() + "\" " +
-                                why);
+    throw std::invalid_argument("SharedMemory: the name \"" + printable(name) + "\" " + why);
   };
   if (name.find('\0') != std::string::npos) refuse("has a NUL in it");
   if (name.find('/') != std::string::npos) refuse("has a slash in it");
   if (name == "." || name == "..") refuse("is no name of a file");
+  if (name.size() > NAME_MAX) os::throw_error(ENAMETOOLONG, "SharedMemory", name);
 }
 
 }  // namespace shared_memory_detail
@@ -138,7 +179,7 @@ class SharedMemory {
   /// filled. Throws: what fill does, and nothing is left.
   template <std::invocable<std::span<std::byte>> Fill>
   SharedMemory(SharedMemoryOptions options, Fill const& fill)
-      : name_(std::move(options.name)), is_maker_(options.create) {
+      : name_(std::move(options.name)), maker_(options.create ? os::this_pid() : 0) {
     shared_memory_detail::require_name(name_);
     if (options.create) {
       make(options.size);
@@ -174,32 +215,28 @@ class SharedMemory {
   /// nothing. Throws: std::system_error (no_such_file_or_directory) when the name has gone, or is
   /// another one's by now.
   void unlink() const {
-    if (name_.empty()) return;
-    if (os::file_identity(os::path_of_named_memory(name_)) != file_) {
-      os::throw_error(ENOENT, "SharedMemory.unlink", name_);
-    }
-    os::unlink_named_memory(name_);
-    shared_memory_detail::LeftBehind::of_this_process().remove(file_);
+    if (int const error = try_unlink()) os::throw_error(error, "SharedMemory.unlink", name_);
   }
 
   /// Makes it larger; what is new is zero. The others see that by remap(), and in attaching. Spans
-  /// of buf() are over, in all copies of this process. For whoever has made it.
+  /// of buf() are over, in all copies of this process. For the process that has made it.
   /// Throws: std::invalid_argument for a smaller size, which would take memory from those that have
   /// it mapped; std::logic_error for who has not made it, or has closed it; std::bad_alloc, and
   /// nothing has changed.
   void resize(std::size_t size) {
-    if (!is_maker_) {
+    if (maker_ != os::this_pid()) {
       throw std::logic_error("SharedMemory.resize: only who has made it, with create, may do that");
     }
     require_open("SharedMemory.resize");
-    if (size < this->size()) {
+    auto const there = os::file_size(mapped_->fd);
+    if (size < there) {
       throw std::invalid_argument("SharedMemory.resize: " + std::to_string(size) +
-                                  " bytes are less than the " + std::to_string(this->size()) +
+                                  " bytes are less than the " + std::to_string(there) +
                                   " that it has, which others may have mapped");
     }
-    if (size - this->size() > os::available_memory()) throw std::bad_alloc();
+    if (size - there > os::available_memory()) throw std::bad_alloc();
     os::Mapping larger(mapped_->fd, size);
-    os::grow(mapped_->fd, this->size(), size);
+    if (size > there) os::grow(mapped_->fd, there, size);
     mapped_->mapping = std::move(larger);
   }
 
@@ -210,6 +247,7 @@ class SharedMemory {
     require_open("SharedMemory.remap");
     auto const size = os::file_size(mapped_->fd);
     if (size <= this->size()) return false;
+    back(mapped_->fd, size);
     mapped_->mapping = os::Mapping(mapped_->fd, size);
     return true;
   }
@@ -259,7 +297,11 @@ class SharedMemory {
     if (size == 0)
       throw std::invalid_argument("SharedMemory: with create, it needs a size above 0");
     if (size > os::largest_file_size() || size > PTRDIFF_MAX) throw std::bad_alloc();
-    if (!name_.empty()) return map(os::create_nameable_memory(size));
+    if (!name_.empty()) {
+      // Before the pages; who is first is told by give_name().
+      if (os::NamedMemoryPath(name_).file()) os::throw_error(EEXIST, "SharedMemory", name_);
+      return map(os::create_nameable_memory(name_, size));
+    }
     os::Fd fd = os::create_memfd("multiprocessing-shared-memory");
     os::commit_pages(fd, 0, size);
     os::fix_size(fd, size);
@@ -279,14 +321,37 @@ class SharedMemory {
 
   void attach() {
     if (name_.empty()) throw std::invalid_argument("SharedMemory: without create, it needs a name");
-    map(os::open_named_memory(name_));
+    os::Fd fd = os::open_named_memory(name_);
+    back(fd, os::file_size(fd));
+    map(std::move(fd));
+  }
+
+  /// What others have made may have no pages yet: so a machine without memory is told here.
+  static void back(os::Fd const& fd, std::size_t size) {
+    if (os::allocated_size(fd) < size) os::commit_pages(fd, 0, size);
   }
 
   void map(os::Fd fd) {
     auto const size = os::file_size(fd);
-    if (size == 0) throw Error("SharedMemory: \"" + name_ + "\" has no size yet");
+    if (size == 0)
+      throw Error("SharedMemory: \"" + shared_memory_detail::printable(name_) +
+                  "\" has no size yet");
     file_ = os::file_identity(fd.get()).value();
     mapped_ = std::make_shared<shared_memory_detail::Mapped>(std::move(fd), size);
+  }
+
+  friend SharedMemoryManager;
+
+  bool has_name() const noexcept { return os::NamedMemoryPath(name_).file() == file_; }
+  /// 0, or why it has not gone. Needs no memory.
+  int try_unlink() const noexcept {
+    if (name_.empty()) return 0;
+    if (int const error = os::try_unlink_named_memory(name_, file_)) return error;
+    try {
+      shared_memory_detail::LeftBehind::of_this_process().remove(file_);
+    } catch (std::bad_alloc const&) {  // then it is told of nothing
+    }
+    return 0;
   }
 
   void require_open(char const* call) const {
@@ -294,7 +359,7 @@ class SharedMemory {
   }
 
   std::string name_;
-  bool is_maker_ = false;
+  pid_t maker_ = 0;  // 0: somebody else
   os::FileIdentity file_{};
   std::shared_ptr<shared_memory_detail::Mapped> mapped_;  // null: closed
 };

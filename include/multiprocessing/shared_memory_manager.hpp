@@ -4,16 +4,18 @@
 
 #include <sys/types.h>
 
+#include <algorithm>
+#include <cerrno>
 #include <cstddef>
-#include <exception>
+#include <cstring>
 #include <mutex>
-#include <new>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shareable_list.hpp>
 #include <multiprocessing/shared_memory.hpp>
@@ -28,7 +30,7 @@ namespace multiprocessing {
 /// started once it is there; memory has no name unless one is given.
 class SharedMemoryManager {
  public:
-  SharedMemoryManager() = default;
+  SharedMemoryManager() { shared_memory_detail::LeftBehind::of_this_process(); }  // tells after it
   SharedMemoryManager(SharedMemoryManager const&) = delete;
   SharedMemoryManager& operator=(SharedMemoryManager const&) = delete;
   ~SharedMemoryManager() { shutdown(); }
@@ -48,14 +50,13 @@ class SharedMemoryManager {
   /// Takes the names away; those that have been unlinked already are passed over. What has the
   /// memory keeps it. A second time it does nothing.
   void shutdown() noexcept {
+    if (made_by_ != os::this_pid()) return;
     std::lock_guard const guard(mutex_);
     is_shut_down_ = true;
-    if (made_by_ != os::this_pid()) return;
     for (auto const& each : made_) {
-      try {
-        each.unlink();
-      } catch (std::exception const&) {  // it has gone
-      }
+      int const error = each.try_unlink();
+      if (error == 0 || error == ENOENT) continue;
+      launch::log(LogLevel::warning, "SharedMemoryManager: a name stays: ", std::strerror(error));
     }
     made_.clear();
   }
@@ -72,26 +73,48 @@ class SharedMemoryManager {
 
   template <class Make>
   std::invoke_result_t<Make const&> add(Make const& make) {
-    std::lock_guard const guard(mutex_);
-    if (is_shut_down_) throw std::logic_error("SharedMemoryManager: it has been shut down");
+    if (made_by_ != os::this_pid()) {
+      throw std::logic_error("SharedMemoryManager: it belongs to another process");
+    }
     auto made = make();
-    auto memory = memory_of(made);
-    if (memory.name().empty()) return made;
-    memory.close();  // the name is all that is needed
+    auto const& memory = memory_of(made);
+    if (memory.name().empty()) {
+      std::lock_guard const guard(mutex_);
+      require_running();
+      return made;
+    }
     try {
+      std::lock_guard const guard(mutex_);
+      require_running();
+      forget_the_gone();
       made_.push_back(memory);
-    } catch (std::bad_alloc const&) {
-      memory.unlink();
+      made_.back().close();  // the name is all that is needed
+    } catch (...) {
+      memory.try_unlink();
       throw;
     }
     return made;
   }
+
+  // What follows: REQUIRES mutex_.
+
+  void require_running() const {
+    if (is_shut_down_) throw std::logic_error("SharedMemoryManager: it has been shut down");
+  }
+  /// Of those that have been unlinked, now and then.
+  void forget_the_gone() {
+    if (made_.size() < next_look_) return;
+    std::erase_if(made_, [](auto const& each) { return !each.has_name(); });
+    next_look_ = std::max(kLeastToLookAt, 2 * made_.size());
+  }
+  static constexpr std::size_t kLeastToLookAt = 64;
 
   std::mutex mutex_;
   pid_t const made_by_ = os::this_pid();
   // guarded by mutex_
   bool is_shut_down_ = false;
   std::vector<multiprocessing::SharedMemory> made_;  // with names; closed
+  std::size_t next_look_ = kLeastToLookAt;
 };
 
 }  // namespace multiprocessing

@@ -210,20 +210,20 @@ TEST_CASE("the path is removed by who made it, and only if it is still there", "
     Acceptor acceptor(path, {});
     support::RawChild child([&] { acceptor.close(); });
     child.wait();
-    CHECK(os::file_identity(path));
+    CHECK(os::file_identity(path.c_str()));
     acceptor.close();
-    CHECK_FALSE(os::file_identity(path));
+    CHECK_FALSE(os::file_identity(path.c_str()));
   }
   SECTION("by the destructor") {
     { Acceptor const acceptor(path, {}); }
-    CHECK_FALSE(os::file_identity(path));
+    CHECK_FALSE(os::file_identity(path.c_str()));
   }
   SECTION("not where another one has it") {
     Acceptor acceptor(path, {});
     os::remove_file(path);
     Acceptor const next(path, {});
     acceptor.close();
-    CHECK(os::file_identity(path));
+    CHECK(os::file_identity(path.c_str()));
   }
 }
 

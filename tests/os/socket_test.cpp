@@ -190,14 +190,14 @@ TEST_CASE("a connection can be ended for all who hold it", "[socket]") {
 
 TEST_CASE("a file is told from another that takes its path", "[socket]") {
   std::string const path = "/tmp/multiprocessing-test-" + std::to_string(::getpid());
-  CHECK_FALSE(os::file_identity(path));
+  CHECK_FALSE(os::file_identity(path.c_str()));
   auto const listening = os::listen_at(os::SocketAddress::path(path), 1);
-  auto const first = os::file_identity(path);
+  auto const first = os::file_identity(path.c_str());
   CHECK(first);
-  CHECK(os::file_identity(path) == first);
+  CHECK(os::file_identity(path.c_str()) == first);
   os::remove_file(path);
   auto const next = os::listen_at(os::SocketAddress::path(path), 1);
-  CHECK(os::file_identity(path) != first);
+  CHECK(os::file_identity(path.c_str()) != first);
   os::remove_file(path);
 }
 

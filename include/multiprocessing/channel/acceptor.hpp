@@ -86,7 +86,7 @@ class Acceptor {
 
   /// Removes the path, in the process that made it; unless somebody else has taken it.
   void close() noexcept {
-    if (maker_ == os::this_pid() && file_ && !closed() && os::file_identity(path_) == file_) {
+    if (maker_ == os::this_pid() && file_ && !closed() && os::file_identity(path_.c_str()) == file_) {
       os::remove_file(path_);
     }
     socket_.close();
@@ -104,7 +104,7 @@ class Acceptor {
         path_(address.is_path() ? address.str() : ""),
         key_(options.key),
         proof_time_(options.proof_time),
-        file_(address.is_path() ? os::file_identity(path_) : std::nullopt),
+        file_(address.is_path() ? os::file_identity(path_.c_str()) : std::nullopt),
         socket_(std::move(socket), "listener") {}
 
   static os::Fd listen(Address const& address, AcceptorOptions const& options) {

@@ -72,9 +72,9 @@ inline std::optional<FileIdentity> file_identity(int fd) noexcept {
   return FileIdentity{status.st_dev, status.st_ino};
 }
 /// Of what has this path now, which may be another file than yesterday; nullopt: nothing has.
-inline std::optional<FileIdentity> file_identity(std::string const& path) noexcept {
+inline std::optional<FileIdentity> file_identity(char const* path) noexcept {
   struct stat status;
-  if (::lstat(path.c_str(), &status) == -1) return std::nullopt;
+  if (::lstat(path, &status) == -1) return std::nullopt;
   return FileIdentity{status.st_dev, status.st_ino};
 }
 

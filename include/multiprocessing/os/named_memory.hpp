@@ -6,27 +6,50 @@
 #pragma once
 
 #include <fcntl.h>
+#include <poll.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstddef>
+#include <optional>
 #include <string>
+#include <string_view>
+#include <climits>
 
+#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/memfd.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
 
-/// Where shm_open() has it, too. REQUIRES: no slash in `name`.
-inline std::string path_of_named_memory(std::string const& name) { return "/dev/shm/" + name; }
+/// Where shm_open() has it, too. Needs no memory. REQUIRES: no slash in the name, and NAME_MAX
+/// bytes at most.
+class NamedMemoryPath {
+ public:
+  explicit NamedMemoryPath(std::string_view name) noexcept {
+    auto const end = std::copy(kDirectory.begin(), kDirectory.end(), text_.begin());
+    std::copy_n(name.begin(), std::min<std::size_t>(name.size(), NAME_MAX), end);
+  }
+  char const* text() const noexcept { return text_.data(); }
+  std::optional<FileIdentity> file() const noexcept { return file_identity(text()); }
+
+ private:
+  static constexpr std::string_view kDirectory = "/dev/shm/";
+  std::array<char, kDirectory.size() + NAME_MAX + 1> text_{};
+};
 
 /// Memory that can be given a name, for reading and writing, by this user alone (mode 0600).
 /// Throws: std::system_error; std::bad_alloc when the machine has not that much.
-inline Fd create_nameable_memory(std::size_t size) {
+inline Fd create_nameable_memory(std::string const& name, std::size_t size) {
   Fd fd = above_standard(::open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!fd) throw_errno("open", "/dev/shm, O_TMPFILE");
+  if (!fd) throw_errno("open", "/dev/shm, for " + name);
+  if (::fchmod(fd.get(), 0600) == -1) throw_errno("fchmod", name);  // whatever the umask
   commit_pages(fd, 0, size);
   return fd;
 }
@@ -34,24 +57,36 @@ inline Fd create_nameable_memory(std::size_t size) {
 inline void give_name(Fd const& memory, std::string const& name) {
   // By its number, as the file has no other name yet.
   auto const number = "/proc/self/fd/" + std::to_string(memory.get());
-  auto const path = path_of_named_memory(name);
-  if (::linkat(AT_FDCWD, number.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == -1) {
-    throw_errno("linkat", path);
+  NamedMemoryPath const path(name);
+  if (::linkat(AT_FDCWD, number.c_str(), AT_FDCWD, path.text(), AT_SYMLINK_FOLLOW) == -1) {
+    throw_errno("linkat", path.text());
   }
 }
 
-/// Throws: std::system_error (ENOENT).
+/// Throws: std::system_error (ENOENT; EINVAL for what is no file).
 inline Fd open_named_memory(std::string const& name) {
-  auto const path = path_of_named_memory(name);
-  Fd fd = above_standard(::open(path.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
-  if (!fd) throw_errno("open", path);
+  NamedMemoryPath const path(name);
+  Fd fd = above_standard(::open(path.text(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd) throw_errno("open", path.text());
+  if (!is_file(fd.get())) throw_error(EINVAL, "open", path.text());
   return fd;
 }
 
-/// Who has it keeps it. Throws: std::system_error (ENOENT).
-inline void unlink_named_memory(std::string const& name) {
-  auto const path = path_of_named_memory(name);
-  if (::unlink(path.c_str()) == -1) throw_errno("unlink", path);
+/// Who has it keeps it. 0, or why it is still there; ENOENT: the name has gone, or is another
+/// file's. Needs no memory.
+/// Blocks: while another process does the same, one second at most.
+inline int try_unlink_named_memory(std::string_view name, FileIdentity file) noexcept {
+  NamedMemoryPath const path(name);
+  Fd const fd(::open(path.text(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  if (!fd) return errno;
+  // Nobody else unlinks it between the look and the unlinking, so that nobody can make another.
+  constexpr std::chrono::seconds kUnlinkingTakes{1};  // one that takes longer has been stopped
+  auto const patience = base::Deadline::after(kUnlinkingTakes);
+  while (::flock(fd.get(), LOCK_EX | LOCK_NB) == -1 && !patience.passed()) {
+    ::poll(nullptr, 0, 1);
+  }
+  if (path.file() != file) return ENOENT;
+  return ::unlink(path.text()) == -1 ? errno : 0;
 }
 
 }  // namespace multiprocessing::os

@@ -99,6 +99,12 @@ class RobustMutex {
   /// How often the holder has locked it. REQUIRES: held_by_this_thread().
   unsigned depth() const noexcept { return mutex_.__data.__count; }
 
+  /// Whether bytes that come from elsewhere could be a mutex of this kind.
+  bool looks_like(Kind kind) const {
+    RobustMutex const one(kind);
+    return mutex_.__data.__kind == one.mutex_.__data.__kind;
+  }
+
   /// Holder's thread id, and the kernel's bits FUTEX_OWNER_DIED and FUTEX_WAITERS. A sleeper on
   /// this word that has set FUTEX_WAITERS is woken when the holder dies.
   FutexWord& word() noexcept {
