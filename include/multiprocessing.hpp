@@ -9,14 +9,18 @@
 #include <multiprocessing/channel.hpp>                // IWYU pragma: export
 #include <multiprocessing/condition.hpp>              // IWYU pragma: export
 #include <multiprocessing/context.hpp>                // IWYU pragma: export
+#include <multiprocessing/dict_proxy.hpp>             // IWYU pragma: export
 #include <multiprocessing/errors.hpp>                 // IWYU pragma: export
 #include <multiprocessing/event.hpp>                  // IWYU pragma: export
 #include <multiprocessing/fd.hpp>                     // IWYU pragma: export
 #include <multiprocessing/future.hpp>                 // IWYU pragma: export
 #include <multiprocessing/lazy_range.hpp>             // IWYU pragma: export
+#include <multiprocessing/list_proxy.hpp>             // IWYU pragma: export
 #include <multiprocessing/listener.hpp>               // IWYU pragma: export
 #include <multiprocessing/lock.hpp>                   // IWYU pragma: export
 #include <multiprocessing/logging.hpp>                // IWYU pragma: export
+#include <multiprocessing/manager.hpp>                // IWYU pragma: export
+#include <multiprocessing/object_proxy.hpp>           // IWYU pragma: export
 #include <multiprocessing/pickle.hpp>                 // IWYU pragma: export
 #include <multiprocessing/pipe.hpp>                   // IWYU pragma: export
 #include <multiprocessing/pool.hpp>                   // IWYU pragma: export
@@ -25,6 +29,7 @@
 #include <multiprocessing/progress.hpp>               // IWYU pragma: export
 #include <multiprocessing/queue.hpp>                  // IWYU pragma: export
 #include <multiprocessing/semaphore.hpp>              // IWYU pragma: export
+#include <multiprocessing/set_proxy.hpp>              // IWYU pragma: export
 #include <multiprocessing/shareable_list.hpp>         // IWYU pragma: export
 #include <multiprocessing/shared_memory.hpp>          // IWYU pragma: export
 #include <multiprocessing/shared_memory_manager.hpp>  // IWYU pragma: export

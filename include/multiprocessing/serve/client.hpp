@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: BSL-1.0
+// The way from a thread to a server: a pipe of its own, made at the first call.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <span>
+#include <system_error>
+#include <utility>
+#include <vector>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/channel/call.hpp>
+#include <multiprocessing/channel/message.hpp>
+#include <multiprocessing/channel/pipe_end.hpp>
+#include <multiprocessing/channel/queue_end.hpp>
+#include <multiprocessing/os/thread.hpp>
+#include <multiprocessing/serve/request.hpp>
+#include <multiprocessing/serve/server.hpp>
+#include <multiprocessing/wire/parcel.hpp>
+
+namespace multiprocessing::serve {
+
+/// Threads: each has its own. Fork: the child makes its own.
+class Client {
+ public:
+  /// Code::answer with what Code::write writes of the parts, in the server; or here, where this is
+  /// its process. Blocks: until it is done. Throws: what it throws; PicklingError, and nothing was
+  /// sent; BrokenPipeError when the server has ended, or ends meanwhile; std::bad_alloc.
+  template <class Code, class... Parts>
+  static typename Code::Result call(channel::Call call, ServerAddress const& address,
+                                    std::uint64_t object, Parts const&... parts) {
+    channel::Scratch request;
+    wire::Parcel parcel;
+    write_request<Code>({request.bytes(), parcel}, object, parts...);
+    if (auto* const server = local(address)) {
+      channel::Scratch reply;
+      wire::Parcel with_reply;
+      answer(server->objects(), request.bytes(), parcel, {reply.bytes(), with_reply});
+      return read_reply<typename Code::Result>(reply.bytes(), with_reply);
+    }
+    channel::Received reply;
+    of_this_thread(call, address).exchange(call, {request.bytes(), parcel}, reply);
+    return read_reply<typename Code::Result>(reply.bytes(), reply.parcel());
+  }
+
+  /// Tells the server that the object may have gone, if that costs no more than a message.
+  static void note_gone(ServerAddress const& address, std::uint64_t object) noexcept {
+    if (auto* const server = local(address)) return server->objects().forget(object);
+    auto* const client = find(address);
+    if (client == nullptr) return;  // it looks by itself now and then
+    try {
+      channel::Outgoing message(kPlain, std::as_bytes(std::span(&object, 1)));
+      channel::send_message(*client->end_, {"Manager", "release"}, message, base::Deadline::now());
+    } catch (std::exception const&) {
+    }
+  }
+
+ private:
+  using All = std::vector<std::unique_ptr<Client>>;
+
+  static constexpr channel::Content kPlain{.is_bytes = true};
+  // Between two looks whether the server still runs, until it has accepted.
+  static constexpr std::chrono::milliseconds kBetweenLooks{10};
+
+  Client(ServerAddress address, std::shared_ptr<channel::PipeEnd> end)
+      : address_(std::move(address)), end_(std::move(end)) {}
+
+  static Server* local(ServerAddress const& address) noexcept {
+    auto* const server = Server::of_this_process();
+    return server != nullptr && server->id() == address.id() ? server : nullptr;
+  }
+
+  static All& all() {
+    static thread_local All clients;
+    return clients;
+  }
+  static Client* find(ServerAddress const& address) noexcept {
+    for (auto const& client : all()) {
+      if (client->address_.id() == address.id() && client->is_usable()) return client.get();
+    }
+    return nullptr;
+  }
+  static Client& of_this_thread(channel::Call call, ServerAddress const& address) {
+    if (auto* const client = find(address)) return *client;
+    std::erase_if(all(), [](auto const& client) { return !client->is_usable(); });
+    auto end = connect(call, address);
+    all().push_back(std::unique_ptr<Client>(new Client(address, std::move(end))));
+    return *all().back();
+  }
+
+  bool is_usable() const noexcept {
+    return forks_ == os::fork_generation() && !end_->is_closed();
+  }
+
+  static std::shared_ptr<channel::PipeEnd> connect(channel::Call call,
+                                                   ServerAddress const& address) {
+    auto [mine, its] = channel::make_pipe({});
+    try {
+      channel::QueueEnd reception(address.reception);
+      channel::send_value(reception, call, Visitor{its}, false, base::Deadline::never());
+      its->give_up();
+      while (!mine->poll(call, base::Deadline::after(kBetweenLooks))) {
+        if (address.state->has_ended()) throw_ended(call);
+      }
+      channel::Received hello;
+      take(call, *mine, hello);
+    } catch (ShutDown const&) {
+      throw_ended(call);
+    } catch (EOFError const&) {
+      throw_ended(call);
+    }
+    return mine;
+  }
+
+  static void take(channel::Call call, channel::PipeEnd& end, channel::Received& message) {
+    auto const keep = [&](channel::Incoming const& incoming) { return message.take(incoming); };
+    static_cast<void>(end.receive(call, keep, base::Deadline::never()));
+  }
+
+  void exchange(channel::Call call, Message request, channel::Received& reply) {
+    try {
+      channel::Outgoing message(kPlain, request.bytes, request.parcel);
+      channel::send_message(*end_, call, message, base::Deadline::never());
+      take(call, *end_, reply);
+    } catch (BrokenPipeError const&) {
+      end_->give_up();
+      throw_ended(call);
+    } catch (EOFError const&) {
+      end_->give_up();
+      throw_ended(call);
+    } catch (...) {  // an answer that comes later would be taken for the next one's
+      end_->give_up();
+      throw;
+    }
+  }
+
+  [[noreturn]] static void throw_ended(channel::Call call) {
+    throw BrokenPipeError(call.text() + ": the manager's process has ended");
+  }
+
+  ServerAddress const address_;
+  unsigned const forks_ = os::fork_generation();  // else it is the parent's
+  std::shared_ptr<channel::PipeEnd> const end_;
+};
+
+}  // namespace multiprocessing::serve

@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: BSL-1.0
+// The process of a manager: has objects, and a thread for each thread elsewhere that calls them.
+//
+//   client thread                              server
+//   makes a pipe; its far end ---reception---> accepts: a thread
+//   waits for  <------------- hello ---------- serve_visitor(end)
+//   request ----------------------------------> answer(): one call at a time for each object
+//   value, or exception <----------------------
+//
+//   Failure   a client ends, any way: its thread reads the end of file; objects that it alone had
+//             go. The server ends, any way: every call that waits for it reads the end of file.
+//   Shutdown  the reception is shut down; ends are given up, threads joined, objects destroyed.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <cstring>
+#include <exception>
+#include <list>
+#include <memory>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/channel/call.hpp>
+#include <multiprocessing/channel/message.hpp>
+#include <multiprocessing/channel/pipe_end.hpp>
+#include <multiprocessing/channel/queue_end.hpp>
+#include <multiprocessing/serve/object_table.hpp>
+#include <multiprocessing/serve/request.hpp>
+#include <multiprocessing/shm/heap.hpp>
+#include <multiprocessing/wire/encoder.hpp>
+#include <multiprocessing/wire/parcel.hpp>
+#include <multiprocessing/wire/shared_handle.hpp>
+
+namespace multiprocessing::serve {
+
+/// What all have of a server. Lives in a block of the heap.
+struct ServerState {
+  std::atomic<std::uint64_t> process{0};  ///< participant and generation; 0: it has not begun
+
+  void begin() {
+    auto& heap = shm::Heap::instance();
+    auto const me = heap.me();
+    process = (std::uint64_t{me} + 1) << 32 | heap.arena().participant(me).generation();
+  }
+  /// Whether it has begun, and ended.
+  bool has_ended() const {
+    auto const who = process.load();
+    if (who == 0) return false;
+    auto const number = static_cast<shm::Number>((who >> 32) - 1);
+    return shm::Heap::instance().arena().is_dead(number, static_cast<std::uint32_t>(who));
+  }
+};
+
+/// Where a server is found: goes in messages.
+struct ServerAddress {
+  shm::Shared<ServerState> state;
+  shm::Shared<channel::QueueState> reception;
+
+  static ServerAddress make() {
+    return {shm::Shared<ServerState>::make(0),
+            channel::QueueState::make({.messages = 0, .chunks = 0, .weight = 0})};
+  }
+  std::uint64_t id() const noexcept { return state.id(); }
+
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    wire::save_handle(encoder, state, "an object of a Manager");
+    wire::save_handle(encoder, reception, "an object of a Manager");
+  }
+  template <class Decoder>
+  static ServerAddress decode_from(Decoder& decoder) {
+    auto const state = wire::read_handle<ServerState>(decoder);
+    return {state, wire::read_handle<channel::QueueState>(decoder)};
+  }
+};
+
+/// The end that the server is to have.
+struct Visitor {
+  std::shared_ptr<channel::PipeEnd> end;
+
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    end->save(encoder, {"Manager", "connect"}, "a connection");
+  }
+  template <class Decoder>
+  static Visitor decode_from(Decoder& decoder) {
+    return {channel::PipeEnd::read(decoder)};
+  }
+};
+
+namespace server_detail {
+inline constexpr channel::Call kServe{"Manager", "serve"};
+inline constexpr channel::Content kPlain{.is_bytes = true};
+
+/// Sends a reply; what can not be sent for want of memory, as an empty one.
+inline void send_reply(channel::PipeEnd& end, Message reply) {
+  try {
+    channel::Outgoing message(kPlain, reply.bytes, reply.parcel);
+    channel::send_message(end, kServe, message, base::Deadline::never());
+  } catch (std::bad_alloc const&) {
+    channel::Outgoing nothing(kPlain, {});
+    channel::send_message(end, kServe, nothing, base::Deadline::never());
+  }
+}
+}  // namespace server_detail
+
+/// Threads: run() by one. One a process.
+class Server {
+ public:
+  explicit Server(ServerAddress address) : address_(std::move(address)) {}
+  Server(Server const&) = delete;
+  Server& operator=(Server const&) = delete;
+
+  /// That of this process; null when it is none.
+  static Server* of_this_process() noexcept { return current().load(); }
+  std::uint64_t id() const noexcept { return address_.id(); }
+  ObjectTable& objects() noexcept { return objects_; }
+
+  /// Calls `up()` as soon as it can be called. Blocks: until the reception is shut down.
+  template <class Up>
+  void run(Up const& up) {
+    current() = this;
+    channel::QueueEnd reception(address_.reception);
+    address_.state->begin();
+    up();
+    for (;;) {
+      try {
+        auto visitor = channel::receive_value<Visitor>(reception, server_detail::kServe,
+                                                       base::Deadline::never());
+        accept(std::move(visitor->end));
+      } catch (ShutDown const&) {
+        break;
+      } catch (EOFError const&) {  // nobody is left who could call
+        break;
+      } catch (std::bad_alloc const&) {  // who it was sees that its end has gone
+      } catch (std::system_error const&) {
+      }
+    }
+    for (auto& each : visits_) each.stop();
+    visits_.clear();  // waits for calls
+    objects_.clear();
+    current() = nullptr;
+  }
+
+ private:
+  /// A thread, and the end that it answers at.
+  class Visit {
+   public:
+    explicit Visit(std::shared_ptr<channel::PipeEnd> end) : end_(std::move(end)) {}
+
+    /// A call that runs is still answered.
+    void stop() noexcept {
+      std::lock_guard const guard(mutex_);
+      is_stopped_ = true;
+      if (!is_answering_ && end_ != nullptr) end_->give_up();
+    }
+    /// Of the thread: whether it is answering, until it waits again. False: it has been stopped.
+    bool set_answering(bool is_answering) {
+      std::lock_guard const guard(mutex_);
+      is_answering_ = is_answering;
+      return !is_stopped_;
+    }
+    /// Its last use of the end, and of what lies in the pipe.
+    void drop_end() noexcept {
+      std::shared_ptr<channel::PipeEnd> gone;
+      std::lock_guard const guard(mutex_);
+      gone = std::move(end_);
+    }
+    /// REQUIRES: drop_end() has not been called.
+    channel::PipeEnd& end() const noexcept { return *end_; }
+
+    std::atomic<bool> is_over{false};
+    std::jthread thread;
+
+   private:
+    std::mutex mutex_;
+    std::shared_ptr<channel::PipeEnd> end_;  // changes under mutex_, by the thread alone
+    // guarded by mutex_
+    bool is_answering_ = true;
+    bool is_stopped_ = false;
+  };
+
+  static std::atomic<Server*>& current() noexcept {
+    static std::atomic<Server*> server{nullptr};
+    return server;
+  }
+
+  void accept(std::shared_ptr<channel::PipeEnd> end) {
+    visits_.remove_if([](Visit const& visit) { return visit.is_over.load(); });
+    auto& visit = visits_.emplace_back(std::move(end));
+    try {
+      visit.thread = std::jthread([this, &visit] {
+        serve(visit);
+        visit.is_over = true;
+      });
+    } catch (...) {
+      visits_.pop_back();
+      throw;
+    }
+  }
+
+  void serve(Visit& visit) noexcept {
+    try {
+      wire::Bytes hello;
+      wire::Parcel nothing;
+      server_detail::send_reply(visit.end(), {hello, nothing});
+      while (answer_next(visit)) {
+      }
+    } catch (std::exception const&) {  // it has gone, or is given up, or there is no memory
+    }
+    visit.drop_end();  // first: an answer that nobody has read may have an object
+    try {
+      shm::Heap::instance().arena().bury_the_dead();
+    } catch (std::exception const&) {
+    }
+    objects_.sweep_all();
+  }
+
+  /// False: it has been stopped.
+  bool answer_next(Visit& visit) {
+    channel::Scratch scratch;
+    wire::Parcel parcel;
+    Message const reply{scratch.bytes(), parcel};
+    {
+      channel::Received request;
+      auto const take = [&](channel::Incoming const& incoming) { return request.take(incoming); };
+      if (!visit.set_answering(false)) return false;
+      static_cast<void>(visit.end().receive(server_detail::kServe, take, base::Deadline::never()));
+      if (!visit.set_answering(true)) return false;
+      if (request.bytes().size() == sizeof(std::uint64_t)) {  // its last proxy there has gone
+        std::uint64_t object = 0;
+        std::memcpy(&object, request.bytes().data(), sizeof object);
+        objects_.forget(object);
+        return true;
+      }
+      answer(objects_, request.bytes(), request.parcel(), reply);
+    }
+    server_detail::send_reply(visit.end(), reply);
+    return true;
+  }
+
+  ServerAddress const address_;
+  ObjectTable objects_;
+  std::list<Visit> visits_;
+};
+
+}  // namespace multiprocessing::serve

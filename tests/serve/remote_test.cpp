@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: BSL-1.0
+#include <multiprocessing/serve/remote.hpp>
+
+#include <unistd.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include <multiprocessing/os/resident_memory.hpp>
+
+#include "../support/catch.hpp"
+#include "../support/helpers.hpp"
+#include "../support/mailbox.hpp"
+
+namespace remote_test {
+
+namespace channel = multiprocessing::channel;
+using namespace multiprocessing::serve;
+
+namespace {
+
+constexpr channel::Call kCall{"Test", "call"};
+
+struct Running {
+  ServerAddress address = ServerAddress::make();
+  support::Pipe up;
+  support::RawChild child{[this] { Server(address).run([this] { up.tell(); }); }};
+
+  Running() { up.hear(); }
+  /// But `own`, which it is asked by.
+  std::size_t objects(Remote<int> const& own) const {
+    return own.call(kCall, [](int&) { return Server::of_this_process()->objects().size(); }) - 1;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("the object goes with its last handle, wherever that is", "[remote]") {
+  Running server;
+  auto const own = Remote<int>::create(kCall, server.address, 0);
+  std::optional first = Remote<std::string>::create(kCall, server.address, std::string("a"));
+  std::optional copy = *first;
+  std::optional arrived = support::parcelled(*first);
+  CHECK(*arrived == *first);
+  first.reset();
+  CHECK(server.objects(own) == 1);
+  copy.reset();
+  CHECK(server.objects(own) == 1);
+  CHECK(arrived->call(kCall, [](std::string& text) { return text; }) == "a");
+  arrived.reset();
+  CHECK(server.objects(own) == 0);
+}
+
+TEST_CASE("objects that are made and dropped leave nothing", "[remote]") {
+  Running server;
+  auto const own = Remote<int>::create(kCall, server.address, 0);
+  long const count = support::setting("MULTIPROCESSING_TEST_OBJECTS", 20'000);
+  auto const memory = [&] {
+    return own.call(kCall, [](int&) { return multiprocessing::os::resident_memory(::getpid()); });
+  };
+  for (long i = 0; i < count / 10; ++i) {
+    Remote<std::string>::create(kCall, server.address, std::string(1000, 'x'));
+  }
+  auto const before = memory();
+  for (long i = 0; i < count; ++i) {
+    Remote<std::string>::create(kCall, server.address, std::string(1000, 'x'));
+  }
+  CHECK(server.objects(own) == 0);
+  CHECK(memory() <= before + (std::uint64_t{4} << 20));
+}
+
+}  // namespace remote_test
