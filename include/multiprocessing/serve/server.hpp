@@ -2,8 +2,8 @@
 // The process of a manager: has objects, and a thread for each thread elsewhere that calls them.
 //
 //   client thread                              server
-//   makes a pipe; its far end ---reception---> accepts: a thread
-//   waits for  <------------- hello ---------- serve_visitor(end)
+//   makes a pipe; its far end ---reception---> accept(): a thread
+//   waits for  <------------- hello ---------- serve(visit)
 //   request ----------------------------------> answer(): one call at a time for each object
 //   value, or exception <----------------------
 //
