@@ -20,6 +20,7 @@
 #include <multiprocessing/lock.hpp>                   // IWYU pragma: export
 #include <multiprocessing/logging.hpp>                // IWYU pragma: export
 #include <multiprocessing/manager.hpp>                // IWYU pragma: export
+#include <multiprocessing/namespace_proxy.hpp>        // IWYU pragma: export
 #include <multiprocessing/object_proxy.hpp>           // IWYU pragma: export
 #include <multiprocessing/pickle.hpp>                 // IWYU pragma: export
 #include <multiprocessing/pipe.hpp>                   // IWYU pragma: export

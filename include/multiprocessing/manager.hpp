@@ -10,6 +10,7 @@
 //   Shutdown  shutdown(), or the end of its scope: objects are destroyed, calls throw from then on.
 #pragma once
 
+#include <any>
 #include <chrono>
 #include <cstddef>
 #include <exception>
@@ -32,6 +33,7 @@
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/list_proxy.hpp>
 #include <multiprocessing/lock.hpp>
+#include <multiprocessing/namespace_proxy.hpp>
 #include <multiprocessing/object_proxy.hpp>
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>
@@ -134,6 +136,9 @@ class Manager {
   template <class T>
   SetProxy<T> set(std::set<T> const& values = {}) const {
     return SetProxy<T>(make<std::set<T>>("set", values));
+  }
+  NamespaceProxy Namespace() const {
+    return NamespaceProxy(make<std::map<std::string, std::any>>("Namespace"));
   }
   /// A T(args...), made there. Throws: what its constructor throws.
   template <class T, class... Args>
