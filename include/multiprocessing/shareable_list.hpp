@@ -53,11 +53,11 @@
 namespace multiprocessing {
 
 /// What Python calls None: nothing.
-using None = std::monostate;
-inline constexpr None none{};
+using NoneType = std::monostate;
+inline constexpr NoneType none{};
 
 /// What a slot of a ShareableList may have. Made of an int, a double, a bool, a text, Bytes, none.
-using ShareableValue = std::variant<None, bool, std::int64_t, double, std::string, Bytes>;
+using ShareableValue = std::variant<NoneType, bool, std::int64_t, double, std::string, Bytes>;
 
 struct ShareableListOptions {
   /// As SharedMemoryOptions::name.
@@ -148,7 +148,7 @@ inline Kind kind_of(ShareableValue const& value) noexcept {
 inline std::span<std::byte const> bytes_of(ShareableValue const& value) noexcept {
   return std::visit(
       []<class T>(T const& held) -> std::span<std::byte const> {
-        if constexpr (std::is_same_v<T, None>) {
+        if constexpr (std::is_same_v<T, NoneType>) {
           return {};
         } else if constexpr (std::is_arithmetic_v<T>) {
           return std::as_bytes(std::span(&held, 1));
@@ -207,7 +207,7 @@ inline void print(std::ostream& out, ShareableValue const& value) {
   };
   std::visit(
       [&]<class T>(T const& held) {
-        if constexpr (std::is_same_v<T, None>) {
+        if constexpr (std::is_same_v<T, NoneType>) {
           out << "None";
         } else if constexpr (std::is_same_v<T, bool>) {
           out << (held ? "True" : "False");

@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,14 +76,14 @@ inline Fd open_named_memory(std::string const& name) {
 /// Blocks: while another process does the same, one second at most.
 inline int try_unlink_named_memory(std::string_view name, FileIdentity file) noexcept {
   NamedMemoryPath const path(name);
-  Fd const fd(::open(path.text(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  Fd const fd(::open(path.text(), O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
   if (!fd) return errno;
   // Nobody else unlinks it between the look and the unlinking, so that nobody can make another.
   constexpr std::chrono::seconds kUnlinkingTakes{1};  // one that takes longer has been stopped
   auto const patience = base::Deadline::after(kUnlinkingTakes);
-  while (::flock(fd.get(), LOCK_EX | LOCK_NB) == -1 && !patience.passed()) {
-    ::poll(nullptr, 0, 1);
-  }
+  struct ::flock lock {};
+  lock.l_type = F_WRLCK;
+  while (::fcntl(fd.get(), F_OFD_SETLK, &lock) == -1 && !patience.passed()) ::poll(nullptr, 0, 1);
   if (path.file() != file) return ENOENT;
   return ::unlink(path.text()) == -1 ? errno : 0;
 }
