@@ -24,6 +24,9 @@ namespace multiprocessing {
 /// Python: what Manager().list() returns. Differs: update(index, f).
 template <class T>
 class ListProxy : public proxy_detail::Base<std::vector<T>> {
+  static_assert(!std::is_same_v<T, bool>,
+                "multiprocessing: a std::vector<bool> has no elements of its own to work on; use "
+                "a list of char, or of an enumeration");
   using Vector = std::vector<T>;
 
  public:

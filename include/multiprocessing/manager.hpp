@@ -44,6 +44,7 @@
 #include <multiprocessing/start_method.hpp>
 #include <multiprocessing/value.hpp>
 #include <multiprocessing/wire/exception.hpp>
+#include <multiprocessing/wire/refusal.hpp>
 
 namespace multiprocessing {
 
@@ -126,15 +127,19 @@ class Manager {
 
   template <class Key, class Value>
   DictProxy<Key, Value> dict(std::map<Key, Value> const& items = {}) const {
+    wire::require_picklable<Key>();
+    wire::require_picklable<Value>();
     using Map = std::map<Key, Value>;
     return DictProxy<Key, Value>(make<Map>("dict", items));
   }
   template <class T>
   ListProxy<T> list(std::vector<T> const& values = {}) const {
+    wire::require_picklable<T>();
     return ListProxy<T>(make<std::vector<T>>("list", values));
   }
   template <class T>
   SetProxy<T> set(std::set<T> const& values = {}) const {
+    wire::require_picklable<T>();
     return SetProxy<T>(make<std::set<T>>("set", values));
   }
   NamespaceProxy Namespace() const {

@@ -24,8 +24,9 @@ class Base {
   /// Calls `f(T&, args...)` in the manager's process, on copies of both, while no other call is at
   /// the object; returns what it does. So several steps happen as one. Blocks: until it has
   /// returned. Throws: what it throws, with where as its last cause; BrokenPipeError when that
-  /// process has ended; PicklingError, and nothing was called; std::system_error
-  /// (resource_deadlock_would_occur) from f, for a call that would wait for itself.
+  /// process has ended; PicklingError of an argument, and nothing was called; std::system_error
+  /// (resource_deadlock_would_occur) from f, for a call that would wait for itself, and
+  /// (resource_unavailable_try_again) when that process can not serve one more thread.
   template <class F, class... Args>
   auto with(F const& f, Args const&... args) const {
     wire::require_sendable<F>();
@@ -59,8 +60,8 @@ class Base {
 
 /// A handle of a T in a manager's process, which Manager::create() makes. A copy is the same
 /// object, also in a process that is started with it, or receives it. The object is destroyed when
-/// the last handle has gone, or its process, in any way: then, or when the manager next hears of
-/// something.
+/// the last handle has gone, or its process, in any way: then, or when a thread that has called the
+/// manager ends, or more objects are made. A forked child has all handles that its parent had.
 /// Threads, processes: all members safe; a call at a time is at the object. Peer death: a call of
 /// who is killed has happened, or not; it harms nobody else's. Throws: as with().
 /// Python: the proxies of multiprocessing.managers. Differs: any member function, and any function,
@@ -70,12 +71,14 @@ class ObjectProxy : public proxy_detail::Base<T> {
  public:
   /// Calls the member function with copies of the arguments. Blocks, throws: as with().
   template <class R, class C, class... Parameters, class... Args>
-  auto call(R (C::*member)(Parameters...), Args&&... args) const {
+  requires(sizeof...(Parameters) == sizeof...(Args)) auto call(R (C::*member)(Parameters...),
+                                                               Args&&... args) const {
     require<Parameters...>();
     return this->run("call", member, std::decay_t<Parameters>(std::forward<Args>(args))...);
   }
   template <class R, class C, class... Parameters, class... Args>
-  auto call(R (C::*member)(Parameters...) const, Args&&... args) const {
+  requires(sizeof...(Parameters) == sizeof...(Args)) auto call(R (C::*member)(Parameters...) const,
+                                                               Args&&... args) const {
     require<Parameters...>();
     return this->run("call", member, std::decay_t<Parameters>(std::forward<Args>(args))...);
   }

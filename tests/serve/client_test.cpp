@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/serve/client.hpp>
 
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <barrier>
 #include <csignal>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -73,6 +79,91 @@ TEST_CASE("a server that is killed before it has accepted is not waited for", "[
   server.child.kill();
   server.child.wait();
   CHECK(client.exitcode() == 0);
+}
+
+TEST_CASE("a killed server is noticed by who waits, whoever has been forked meanwhile",
+          "[client]") {
+  for (int round = 0; round < 10; ++round) {
+    Running server;
+    auto const remote = Remote<int>::create(kCall, server.address, 0);
+    std::vector<std::jthread> callers;
+    for (int i = 0; i < 8; ++i) {
+      callers.emplace_back([&] {
+        CHECK_THROWS_AS(
+            [&] {
+              for (;;) remote.call(kCall, [](int& x) { ++x; });
+            }(),
+            mp::BrokenPipeError);
+      });
+    }
+    std::vector<std::unique_ptr<support::RawChild>> others;  // may have any end that is made now
+    for (int i = 0; i < 5; ++i) {
+      others.push_back(std::make_unique<support::RawChild>([] { ::pause(); }));
+    }
+    server.child.kill();
+    server.child.wait();
+    callers.clear();
+  }
+}
+
+TEST_CASE("proxies may outlive what their threads have", "[client]") {
+  Running server;
+  support::RawChild child([&] {
+    std::jthread([&] {
+      static thread_local std::unique_ptr<Remote<int>> late;
+      late = std::make_unique<Remote<int>>(Remote<int>::create(kCall, server.address, 7));
+    }).join();
+    static auto const last = Remote<int>::create(kCall, server.address, 8);
+    std::atexit([] { std::_Exit(last.call(kCall, [](int& x) { return x; })); });
+    std::exit(1);
+  });
+  CHECK(child.exitcode() == 8);
+}
+
+TEST_CASE("a copy that a call forks of the server answers nobody", "[client]") {
+  Running server;
+  auto const remote = Remote<int>::create(kCall, server.address, 0);
+  for (int i = 1; i <= 20; ++i) {
+    auto const fork = [](int& x) {
+      ++x;
+      static_cast<void>(::fork());
+      return x;
+    };
+    CHECK(remote.call(kCall, fork) == i);
+  }
+  CHECK(remote.call(kCall, [](int& x) { return x; }) == 20);
+}
+
+TEST_CASE("a server that can make no more threads says so, and serves the others", "[client]") {
+  Running server;
+  auto const remote = Remote<int>::create(kCall, server.address, 0);
+  remote.call(kCall, [](int&) {
+    rlimit const none{0, 0};
+    ::setrlimit(RLIMIT_AS, &none);
+  });
+  // More than there are stacks that the C library has kept.
+  constexpr int kCallers = 20;
+  std::atomic<int> refused{0};
+  std::atomic<int> served{0};
+  std::barrier all_have_called(kCallers);
+  std::vector<std::jthread> callers;
+  for (int i = 0; i < kCallers; ++i) {
+    callers.emplace_back([&] {
+      try {
+        remote.call(kCall, [](int& x) { ++x; });
+        ++served;
+      } catch (std::system_error const& error) {
+        if (error.code() == std::errc::resource_unavailable_try_again) ++refused;
+      } catch (std::bad_alloc const&) {
+        ++refused;
+      }
+      all_have_called.arrive_and_wait();
+    });
+  }
+  callers.clear();
+  CHECK(refused > 0);
+  CHECK(refused + served == kCallers);
+  CHECK(remote.call(kCall, [](int& x) { return x; }) == served);
 }
 
 TEST_CASE("a forked child makes a way of its own", "[client]") {

@@ -104,6 +104,26 @@ TEST_CASE("an object that only a killed process had goes", "[object_table]") {
   CHECK(alive == 0);
 }
 
+TEST_CASE("to make objects is enough to notice the death of who had others", "[object_table]") {
+  int alive = 0;
+  ObjectTable table;
+  std::vector<shm::Shared<Token>> tokens;
+  for (int i = 0; i < 20; ++i) tokens.push_back(table.add(std::make_shared<Held<Counted>>(alive)));
+  support::Pipe up;
+  support::RawChild child([&] {
+    up.tell();
+    ::pause();
+  });
+  up.hear();
+  tokens.clear();
+  table.sweep_all();
+  CHECK(alive == 20);
+  child.kill();
+  child.wait();
+  for (int i = 0; i < 200; ++i) table.add(std::make_shared<Held<int>>(i));
+  CHECK(alive == 0);
+}
+
 TEST_CASE("an object that has others takes them along", "[object_table]") {
   int alive = 0;
   ObjectTable table;

@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <string>
 
 #include <multiprocessing/os/resident_memory.hpp>
@@ -39,9 +39,10 @@ struct Running {
 TEST_CASE("the object goes with its last handle, wherever that is", "[remote]") {
   Running server;
   auto const own = Remote<int>::create(kCall, server.address, 0);
-  std::optional first = Remote<std::string>::create(kCall, server.address, std::string("a"));
-  std::optional copy = *first;
-  std::optional arrived = support::parcelled(*first);
+  using Text = Remote<std::string>;
+  auto first = std::make_unique<Text>(Text::create(kCall, server.address, std::string("a")));
+  auto copy = std::make_unique<Text>(*first);
+  auto arrived = std::make_unique<Text>(support::parcelled(*first));
   CHECK(*arrived == *first);
   first.reset();
   CHECK(server.objects(own) == 1);

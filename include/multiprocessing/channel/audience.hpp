@@ -34,7 +34,11 @@ class Audience {
     Others others;
     if (!arena_.exists(block_)) return others;
     auto const me = shm::Heap::instance().me();
-    if (arena_.is_referenced(number())) others = {false, false};
+    if (arena_.is_referenced(number())) {
+      arena_.bury_the_dead();  // by a message that only they may have had
+      if (!arena_.exists(block_)) return others;
+      if (arena_.is_referenced(number())) others = {false, false};
+    }
     arena_.for_each_holder(number(), [&](shm::Number holder) {
       if (holder == me) return;
       sync::Peer const peer(arena_.participant(holder).life());

@@ -44,7 +44,9 @@ class Client {
       return read_reply<typename Code::Result>(reply.bytes(), with_reply);
     }
     channel::Received reply;
-    of_this_thread(call, address).exchange(call, {request.bytes(), parcel}, reply);
+    with_client(call, address, [&](Client& client) {
+      client.exchange(call, {request.bytes(), parcel}, reply);
+    });
     return read_reply<typename Code::Result>(reply.bytes(), reply.parcel());
   }
 
@@ -61,11 +63,10 @@ class Client {
   }
 
  private:
-  using All = std::vector<std::unique_ptr<Client>>;
-
   static constexpr channel::Content kPlain{.is_bytes = true};
-  // Between two looks whether the server still runs, until it has accepted.
-  static constexpr std::chrono::milliseconds kBetweenLooks{10};
+  // Between two looks whether the server still runs: who was forked without this library may have
+  // its end of a pipe, too, and outlive it.
+  static constexpr std::chrono::milliseconds kBetweenLooks{100};
 
   Client(ServerAddress address, std::shared_ptr<channel::PipeEnd> end)
       : address_(std::move(address)), end_(std::move(end)) {}
@@ -75,27 +76,42 @@ class Client {
     return server != nullptr && server->id() == address.id() ? server : nullptr;
   }
 
-  static All& all() {
-    static thread_local All clients;
-    return clients;
+  /// All of a thread.
+  struct OfThread {
+    std::vector<std::unique_ptr<Client>> clients;
+    ~OfThread() { is_gone() = true; }
+  };
+  static bool& is_gone() noexcept {
+    static thread_local constinit bool gone = false;
+    return gone;
+  }
+  /// Null for destructors of static objects, which may be proxies, behind those of the thread's.
+  static OfThread* of_this_thread() {
+    if (is_gone()) return nullptr;
+    static thread_local OfThread clients;
+    return &clients;
   }
   static Client* find(ServerAddress const& address) noexcept {
-    for (auto const& client : all()) {
+    auto* const own = of_this_thread();
+    if (own == nullptr) return nullptr;
+    for (auto const& client : own->clients) {
       if (client->address_.id() == address.id() && client->is_usable()) return client.get();
     }
     return nullptr;
   }
-  static Client& of_this_thread(channel::Call call, ServerAddress const& address) {
-    if (auto* const client = find(address)) return *client;
-    std::erase_if(all(), [](auto const& client) { return !client->is_usable(); });
-    auto end = connect(call, address);
-    all().push_back(std::unique_ptr<Client>(new Client(address, std::move(end))));
-    return *all().back();
+  /// Hands this thread's one to `use`, which may have to be made.
+  template <class Use>
+  static void with_client(channel::Call call, ServerAddress const& address, Use const& use) {
+    if (auto* const client = find(address)) return use(*client);
+    auto* const own = of_this_thread();
+    std::unique_ptr<Client> fresh(new Client(address, connect(call, address)));
+    if (own == nullptr) return use(*fresh);
+    std::erase_if(own->clients, [](auto const& client) { return !client->is_usable(); });
+    own->clients.push_back(std::move(fresh));
+    use(*own->clients.back());
   }
 
-  bool is_usable() const noexcept {
-    return forks_ == os::fork_generation() && !end_->is_closed();
-  }
+  bool is_usable() const noexcept { return forks_ == os::fork_generation() && !end_->is_closed(); }
 
   static std::shared_ptr<channel::PipeEnd> connect(channel::Call call,
                                                    ServerAddress const& address) {
@@ -104,11 +120,9 @@ class Client {
       channel::QueueEnd reception(address.reception);
       channel::send_value(reception, call, Visitor{its}, false, base::Deadline::never());
       its->give_up();
-      while (!mine->poll(call, base::Deadline::after(kBetweenLooks))) {
-        if (address.state->has_ended()) throw_ended(call);
-      }
       channel::Received hello;
-      take(call, *mine, hello);
+      take(call, address, *mine, hello);
+      if (!hello.bytes().empty()) read_reply<void>(hello.bytes(), {});  // it can not serve
     } catch (ShutDown const&) {
       throw_ended(call);
     } catch (EOFError const&) {
@@ -117,16 +131,21 @@ class Client {
     return mine;
   }
 
-  static void take(channel::Call call, channel::PipeEnd& end, channel::Received& message) {
+  /// Throws: EOFError, also when the server has ended.
+  static void take(channel::Call call, ServerAddress const& address, channel::PipeEnd& end,
+                   channel::Received& message) {
     auto const keep = [&](channel::Incoming const& incoming) { return message.take(incoming); };
-    static_cast<void>(end.receive(call, keep, base::Deadline::never()));
+    while (end.receive(call, keep, base::Deadline::after(kBetweenLooks)) ==
+           channel::Passed::TimedOut) {
+      if (address.state->has_ended()) throw EOFError(call.text());
+    }
   }
 
   void exchange(channel::Call call, Message request, channel::Received& reply) {
     try {
       channel::Outgoing message(kPlain, request.bytes, request.parcel);
       channel::send_message(*end_, call, message, base::Deadline::never());
-      take(call, *end_, reply);
+      take(call, address_, *end_, reply);
     } catch (BrokenPipeError const&) {
       end_->give_up();
       throw_ended(call);
@@ -142,7 +161,6 @@ class Client {
   [[noreturn]] static void throw_ended(channel::Call call) {
     throw BrokenPipeError(call.text() + ": the manager's process has ended");
   }
-
   ServerAddress const address_;
   unsigned const forks_ = os::fork_generation();  // else it is the parent's
   std::shared_ptr<channel::PipeEnd> const end_;

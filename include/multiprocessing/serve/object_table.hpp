@@ -4,6 +4,7 @@
 // ended, the token is, too.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -64,6 +65,7 @@ class ObjectTable {
   /// Throws: std::bad_alloc.
   shm::Shared<Token> add(std::shared_ptr<Object> object) {
     auto const token = shm::Shared<Token>::make(0);
+    if (++added_ % kBetweenBurials == 0) shm::Heap::instance().arena().bury_the_dead();
     sweep(2);
     std::lock_guard const guard(mutex_);
     order_.push_back(token.id());
@@ -126,6 +128,9 @@ class ObjectTable {
     std::size_t place;  ///< in order_
   };
 
+  // A burial looks at all processes, and at all blocks for each dead one: a few objects' price.
+  static constexpr std::uint64_t kBetweenBurials = 64;
+
   /// REQUIRES: mutex_.
   std::shared_ptr<Object> take(std::uint64_t id) noexcept {
     auto const node = objects_.extract(id);
@@ -139,6 +144,7 @@ class ObjectTable {
     return object;
   }
 
+  std::atomic<std::uint64_t> added_{0};
   mutable std::mutex mutex_;
   // guarded by mutex_
   std::unordered_map<std::uint64_t, Entry> objects_;  // by id of the token

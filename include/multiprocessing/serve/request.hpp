@@ -18,9 +18,11 @@
 #include <utility>
 
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/process.hpp>
+#include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/serve/object_table.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/archive.hpp>
@@ -52,9 +54,16 @@ struct Request {
   wire::Parcel const& parcel;
   Message reply;
 
+  unsigned forks = os::fork_generation();
+
   template <class T>
   T next() {
     return wire::decode<T>(rest, parcel, &modules);
+  }
+  /// To be called when user code has returned, before anything is unlocked: a copy of the process
+  /// that it has forked ends here. Locks of other threads may be locked for ever there.
+  void end_if_forked() const noexcept {
+    if (forks != os::fork_generation()) os::exit_now(0);
   }
 };
 
@@ -85,6 +94,7 @@ struct CallObject {
     std::tuple<Args...> args{request.next<Args>()...};
     auto const invoke = [&]() -> Result {
       std::lock_guard const alone(object->lock());
+      base::ScopeGuard const end_copy([&] { request.end_if_forked(); });
       return std::apply(
           [&](Args&... each) -> Result { return std::invoke(f, value, std::move(each)...); }, args);
     };
@@ -123,6 +133,7 @@ struct CreateObject {
     std::tuple<Args...> args{request.next<Args>()...};
     auto object = std::apply(
         [](Args&... each) { return std::make_shared<Held<T>>(std::move(each)...); }, args);
+    request.end_if_forked();
     auto const token = request.objects.add(std::move(object));
     request.reply.write(TokenHandle{token});
   }
@@ -139,15 +150,23 @@ void write_request(Message message, std::uint64_t object, Parts const&... parts)
   Code::write(message, parts...);
 }
 
+inline void begin_reply(Message reply, ReplyKind kind) {
+  reply.bytes.assign(1, static_cast<std::byte>(kind));
+  reply.parcel = {};
+}
+/// REQUIRES: called while an exception is handled, which is written.
+inline void write_exception(Message reply) {
+  begin_reply(reply, ReplyKind::Exception);
+  auto record = wire::record_current_exception();
+  wire::add_origin(record, {launch::identity().name, os::this_pid(), {}});
+  reply.write(record);
+}
+
 /// Answers a request: with what it throws, if it does.
 inline void answer(ObjectTable& objects, std::span<std::byte const> request,
                    wire::Parcel const& parcel, Message reply) noexcept {
-  auto const begin = [&](ReplyKind kind) {
-    reply.bytes.assign(1, static_cast<std::byte>(kind));
-    reply.parcel = {};
-  };
   try {
-    begin(ReplyKind::Value);
+    begin_reply(reply, ReplyKind::Value);
     RequestHead head;
     if (request.size() < sizeof head) throw UnpicklingError("Manager: the request has no head");
     std::memcpy(&head, request.data(), sizeof head);
@@ -158,10 +177,7 @@ inline void answer(ObjectTable& objects, std::span<std::byte const> request,
     code(its);
   } catch (...) {
     try {
-      begin(ReplyKind::Exception);
-      auto record = wire::record_current_exception();
-      wire::add_origin(record, {launch::identity().name, os::this_pid(), {}});
-      reply.write(record);
+      write_exception(reply);
     } catch (...) {  // no memory: an empty reply says so
       reply.bytes.clear();
     }

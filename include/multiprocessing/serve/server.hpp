@@ -29,6 +29,7 @@
 #include <multiprocessing/channel/message.hpp>
 #include <multiprocessing/channel/pipe_end.hpp>
 #include <multiprocessing/channel/queue_end.hpp>
+#include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/serve/object_table.hpp>
 #include <multiprocessing/serve/request.hpp>
 #include <multiprocessing/shm/heap.hpp>
@@ -118,8 +119,11 @@ class Server {
   Server(Server const&) = delete;
   Server& operator=(Server const&) = delete;
 
-  /// That of this process; null when it is none.
-  static Server* of_this_process() noexcept { return current().load(); }
+  /// That of this process; null when it is none, as a forked copy of one.
+  static Server* of_this_process() noexcept {
+    auto* const server = current().load();
+    return server != nullptr && server->forks_ == os::fork_generation() ? server : nullptr;
+  }
   std::uint64_t id() const noexcept { return address_.id(); }
   ObjectTable& objects() noexcept { return objects_; }
 
@@ -200,9 +204,21 @@ class Server {
         serve(visit);
         visit.is_over = true;
       });
-    } catch (...) {
+    } catch (std::system_error const&) {  // no thread can be made
+      refuse(visit.end());
       visits_.pop_back();
-      throw;
+    }
+  }
+
+  /// In place of a hello: why not. REQUIRES: called while an exception is handled.
+  static void refuse(channel::PipeEnd& end) noexcept {
+    try {
+      wire::Bytes bytes;
+      wire::Parcel nothing;
+      Message const reply{bytes, nothing};
+      write_exception(reply);
+      server_detail::send_reply(end, reply);
+    } catch (std::exception const&) {  // it sees that the end has gone
     }
   }
 
@@ -247,6 +263,7 @@ class Server {
   }
 
   ServerAddress const address_;
+  unsigned const forks_ = os::fork_generation();
   ObjectTable objects_;
   std::list<Visit> visits_;
 };
