@@ -125,8 +125,8 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
   template <class F>
   requires std::is_invocable_v<F const&, Value&>
   auto update(Key const& key, F const& f) const {
-    return this->with([](Map& map, Key its, F change) { return change(map[std::move(its)]); }, key,
-                      f);
+    return this->run_checked(
+        "update", [](Map& map, Key its, F change) { return change(map[std::move(its)]); }, key, f);
   }
 
   std::vector<Key> keys() const {
@@ -170,11 +170,6 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
   }
 
   /// For the wire.
-  using DecodesItself = void;
-  template <class Encoder>
-  void save(Encoder& encoder) const {
-    this->remote().save(encoder);
-  }
   template <class Decoder>
   static DictProxy decode_from(Decoder& decoder) {
     return DictProxy(serve::Remote<Map>::decode_from(decoder));

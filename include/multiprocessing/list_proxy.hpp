@@ -56,10 +56,14 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
   }
   /// f(element), in place. Returns what f does. Throws: as with().
   template <class F>
+  requires std::is_invocable_v<F const&, T&>
   auto update(std::int64_t index, F const& f) const {
-    return this->with([](Vector& vector, std::int64_t i,
-                         F change) { return change(vector[place("update", vector, i)]); },
-                      index, f);
+    return this->run_checked(
+        "update",
+        [](Vector& vector, std::int64_t i, F change) {
+          return change(vector[place("update", vector, i)]);
+        },
+        index, f);
   }
 
   void append(T const& value) const {
@@ -175,11 +179,6 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
   }
 
   /// For the wire.
-  using DecodesItself = void;
-  template <class Encoder>
-  void save(Encoder& encoder) const {
-    this->remote().save(encoder);
-  }
   template <class Decoder>
   static ListProxy decode_from(Decoder& decoder) {
     return ListProxy(serve::Remote<Vector>::decode_from(decoder));

@@ -10,6 +10,8 @@
 //   Shutdown  shutdown(), or the end of its scope: objects are destroyed, calls throw from then on.
 #pragma once
 
+#include <sys/types.h>
+
 #include <any>
 #include <chrono>
 #include <cstddef>
@@ -27,6 +29,7 @@
 #include <multiprocessing/array.hpp>
 #include <multiprocessing/barrier.hpp>
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/channel/queue_end.hpp>
 #include <multiprocessing/condition.hpp>
 #include <multiprocessing/dict_proxy.hpp>
 #include <multiprocessing/event.hpp>
@@ -39,6 +42,7 @@
 #include <multiprocessing/process.hpp>
 #include <multiprocessing/queue.hpp>
 #include <multiprocessing/semaphore.hpp>
+#include <multiprocessing/serve/remote.hpp>
 #include <multiprocessing/serve/server.hpp>
 #include <multiprocessing/set_proxy.hpp>
 #include <multiprocessing/start_method.hpp>
@@ -51,7 +55,7 @@ namespace multiprocessing {
 struct ManagerOptions {
   /// Default: what set_start_method() says.
   std::optional<StartMethod> start_method = std::nullopt;
-  /// What calls that run have to end, once it is shut down; then its process is killed.
+  /// How long calls may still run once it is shut down; then its process is killed.
   std::chrono::milliseconds grace = std::chrono::seconds(1);
 };
 
@@ -86,10 +90,10 @@ inline void nothing() {}
 /// without a manager, in shared memory: there is no process between.
 class Manager {
  public:
-  /// Throws: as Process::start().
+  /// Blocks: until its process serves, or has ended. Throws: as Process::start().
   explicit Manager(ManagerOptions options = {}) : Manager(options, &manager_detail::nothing) {}
-  /// The same, and calls `initializer(args...)` in the process first. Throws: what that throws, as
-  /// tasks do; ProcessDied when it has ended the process.
+  /// The same, and calls `initializer(args...)` in the process first, however long that takes.
+  /// Throws: what that throws, as tasks do; ProcessDied when it has ended the process.
   template <class F, class... Args>
   Manager(ManagerOptions options, F initializer, Args... args)
       : grace_(options.grace), address_(serve::ServerAddress::make()) {

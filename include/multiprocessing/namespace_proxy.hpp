@@ -3,7 +3,6 @@
 #pragma once
 
 #include <any>
-#include <cstddef>
 #include <map>
 #include <stdexcept>
 #include <string>
@@ -79,11 +78,6 @@ class NamespaceProxy : public proxy_detail::Base<std::map<std::string, std::any>
   }
 
   /// For the wire.
-  using DecodesItself = void;
-  template <class Encoder>
-  void save(Encoder& encoder) const {
-    remote().save(encoder);
-  }
   template <class Decoder>
   static NamespaceProxy decode_from(Decoder& decoder) {
     return NamespaceProxy(serve::Remote<Values>::decode_from(decoder));
@@ -98,6 +92,9 @@ class NamespaceProxy : public proxy_detail::Base<std::map<std::string, std::any>
 /// As long as its namespace is there.
 class NamespaceProxy::Item {
  public:
+  Item(Item const&) = default;
+  /// Of which type? Say: ns["x"] = ns["y"].get<T>().
+  Item& operator=(Item const&) = delete;
   template <class T>
   Item const& operator=(T const& value) const {
     space_->set(name_, value);

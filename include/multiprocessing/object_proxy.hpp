@@ -2,7 +2,6 @@
 // An object of any class in a manager's process.
 #pragma once
 
-#include <functional>
 #include <type_traits>
 #include <utility>
 
@@ -29,6 +28,25 @@ class Base {
   /// (resource_unavailable_try_again) when that process can not serve one more thread.
   template <class F, class... Args>
   auto with(F const& f, Args const&... args) const {
+    return run_checked("with", f, args...);
+  }
+
+  /// Whether both are the same object.
+  friend bool operator==(Base const& a, Base const& b) noexcept { return a.remote_ == b.remote_; }
+
+  /// For the wire.
+  using DecodesItself = void;
+  template <class Encoder>
+  void save(Encoder& encoder) const {
+    remote_.save(encoder);
+  }
+
+ protected:
+  Base(char const* name, serve::Remote<T> remote) : name_(name), remote_(std::move(remote)) {}
+
+  /// What users hand over: does not compile unless it can be sent and called.
+  template <class F, class... Args>
+  auto run_checked(char const* verb, F const& f, Args const&... args) const {
     wire::require_sendable<F>();
     (wire::require_picklable<Args>(), ...);
     static_assert(std::is_invocable_v<F const&, T&, Args...>,
@@ -36,20 +54,12 @@ class Base {
                   "arguments");
     using Result = std::remove_cvref_t<std::invoke_result_t<F const&, T&, Args...>>;
     if constexpr (!std::is_void_v<Result>) wire::require_picklable<Result>();
-    return run("with", f, args...);
+    return run(verb, f, args...);
   }
-
-  /// Whether both are the same object.
-  friend bool operator==(Base const& a, Base const& b) noexcept { return a.remote_ == b.remote_; }
-
- protected:
-  Base(char const* name, serve::Remote<T> remote) : name_(name), remote_(std::move(remote)) {}
-
   template <class F, class... Args>
   auto run(char const* verb, F const& f, Args const&... args) const {
     return remote_.call(channel::Call{name_, verb}, f, args...);
   }
-  serve::Remote<T> const& remote() const noexcept { return remote_; }
 
  private:
   char const* name_;
@@ -89,11 +99,6 @@ class ObjectProxy : public proxy_detail::Base<T> {
   }
 
   /// For the wire.
-  using DecodesItself = void;
-  template <class Encoder>
-  void save(Encoder& encoder) const {
-    this->remote().save(encoder);
-  }
   template <class Decoder>
   static ObjectProxy decode_from(Decoder& decoder) {
     return ObjectProxy(serve::Remote<T>::decode_from(decoder));

@@ -82,11 +82,6 @@ class SetProxy : public proxy_detail::Base<std::set<T>> {
   }
 
   /// For the wire.
-  using DecodesItself = void;
-  template <class Encoder>
-  void save(Encoder& encoder) const {
-    this->remote().save(encoder);
-  }
   template <class Decoder>
   static SetProxy decode_from(Decoder& decoder) {
     return SetProxy(serve::Remote<Set>::decode_from(decoder));

@@ -234,7 +234,8 @@ inline void print(std::ostream& out, ShareableValue const& value) {
 /// doubles, bools and none fit all of them. Text and Bytes come back as they were put, also with
 /// NULs at their end.
 /// Threads, processes: all members safe. Blocks: for others that read or change a value just then.
-/// Peer death: a change has happened, or not.
+/// Peer death: a change has happened, or not. Throws: every access, Error when somebody has damaged
+/// the list.
 /// Python: multiprocessing.shared_memory.ShareableList. Differs: safe; an int is not equal to the
 /// double of the same value; no format().
 class ShareableList {
@@ -315,7 +316,7 @@ class ShareableList {
   Iterator begin() const noexcept;
   Iterator end() const noexcept;
 
-  /// What it lies in: to unlink() it, say. REQUIRES: it is not closed.
+  /// What it lies in: to unlink() it, say.
   SharedMemory const& shm() const noexcept { return memory_; }
 
   /// Whether both are the same list.
@@ -477,7 +478,8 @@ class ShareableList::Item {
 
   friend bool operator==(Item const& a, ShareableValue const& b) { return a.value() == b; }
   friend bool operator==(Item const& a, Item const& b) { return a.value() == b.value(); }
-  /// Of the values.
+  /// Two changes: others may see one value in both. Throws: as set(); when the second has no room,
+  /// the first has happened.
   friend void swap(Item a, Item b) {
     auto const value = a.value();
     a = b.value();

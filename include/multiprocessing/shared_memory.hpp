@@ -112,7 +112,7 @@ class LeftBehind {
     std::string name;
     os::FileIdentity file;
   };
-  static constexpr std::size_t kLeastToLookAt = 64;
+  static constexpr std::size_t kLeastToLookAt = 64;  // a look is a system call a name
 
   void report() noexcept {
     std::vector<Made> made;
@@ -212,8 +212,9 @@ class SharedMemory {
   void close() noexcept { mapped_ = nullptr; }
 
   /// Takes the name away: nobody can attach any more; who has it keeps it. Without a name it does
-  /// nothing. Throws: std::system_error (no_such_file_or_directory) when the name has gone, or is
-  /// another one's by now.
+  /// nothing. Blocks: while another process unlinks the same name, one second at most. Throws:
+  /// std::system_error (no_such_file_or_directory) when the name has gone, or is another one's by
+  /// now.
   void unlink() const {
     if (int const error = try_unlink()) os::throw_error(error, "SharedMemory.unlink", name_);
   }
@@ -309,13 +310,10 @@ class SharedMemory {
   }
   void publish() const {
     if (name_.empty()) return;
-    auto& left_behind = shared_memory_detail::LeftBehind::of_this_process();
-    left_behind.add(name_, file_);
+    os::give_name(mapped_->fd, name_);
     try {
-      os::give_name(mapped_->fd, name_);
-    } catch (...) {
-      left_behind.remove(file_);
-      throw;
+      shared_memory_detail::LeftBehind::of_this_process().add(name_, file_);
+    } catch (std::bad_alloc const&) {  // then it is told of nothing
     }
   }
 

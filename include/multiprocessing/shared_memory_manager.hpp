@@ -7,10 +7,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstddef>
-#include <cstring>
+#include <exception>
 #include <mutex>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -30,7 +31,8 @@ namespace multiprocessing {
 /// started once it is there; memory has no name unless one is given.
 class SharedMemoryManager {
  public:
-  SharedMemoryManager() { shared_memory_detail::LeftBehind::of_this_process(); }  // tells after it
+  // First what tells of names that are left: so static managers have unlinked theirs by then.
+  SharedMemoryManager() { shared_memory_detail::LeftBehind::of_this_process(); }
   SharedMemoryManager(SharedMemoryManager const&) = delete;
   SharedMemoryManager& operator=(SharedMemoryManager const&) = delete;
   ~SharedMemoryManager() { shutdown(); }
@@ -48,17 +50,26 @@ class SharedMemoryManager {
   }
 
   /// Takes the names away; those that have been unlinked already are passed over. What has the
-  /// memory keeps it. A second time it does nothing.
+  /// memory keeps it. A second time it does nothing. Blocks: while others unlink the same names, a
+  /// second at most for each.
   void shutdown() noexcept {
     if (made_by_ != os::this_pid()) return;
-    std::lock_guard const guard(mutex_);
-    is_shut_down_ = true;
-    for (auto const& each : made_) {
+    std::vector<multiprocessing::SharedMemory> made;
+    {
+      std::lock_guard const guard(mutex_);
+      is_shut_down_ = true;
+      made.swap(made_);
+    }
+    for (auto const& each : made) {
       int const error = each.try_unlink();
       if (error == 0 || error == ENOENT) continue;
-      launch::log(LogLevel::warning, "SharedMemoryManager: a name stays: ", std::strerror(error));
+      try {
+        launch::log(LogLevel::warning, "SharedMemoryManager: the name \"",
+                    shared_memory_detail::printable(each.name()),
+                    "\" stays: ", std::generic_category().message(error));
+      } catch (std::exception const&) {  // it is not told
+      }
     }
-    made_.clear();
   }
 
  private:

@@ -89,7 +89,10 @@ TEST_CASE("of many who unlink and make a name, nobody takes another's", "[named_
   std::atomic<os::FileIdentity const*> old{nullptr};
   std::jthread unlinker([&] {
     while (!over) {
-      if (auto const* const its = old.exchange(nullptr)) os::try_unlink_named_memory(name, *its);
+      if (auto const* const its = old.load()) {
+        os::try_unlink_named_memory(name, *its);
+        old = nullptr;
+      }
     }
   });
   for (int round = 0; round < 2000; ++round) {

@@ -40,14 +40,14 @@ struct Running {
 }  // namespace
 
 TEST_CASE("a server has begun when it says so, and ends when it is shut down", "[server]") {
-  Running const server;
+  Running server;
   CHECK(server.address.state->process != 0);
   CHECK_FALSE(server.address.state->has_ended());
   CHECK(Server::of_this_process() == nullptr);
   auto const remote = Remote<int>::create(kCall, server.address, 5);
   CHECK(remote.call(kCall, [](int& x) { return x; }) == 5);
   server.shut_down();
-  CHECK(const_cast<support::RawChild&>(server.child).wait() == 0);
+  CHECK(server.child.wait() == 0);
   CHECK(server.address.state->has_ended());
   CHECK(support::message_of<mp::BrokenPipeError>([&] { remote.call(kCall, [](int&) {}); }) ==
         "Test.call: the manager's process has ended");
@@ -79,6 +79,14 @@ TEST_CASE("a call that runs is answered before the server ends", "[server]") {
   });
   begun.hear();
   server.shut_down();
+  // Whoever comes is refused once its main thread waits for the call alone.
+  std::jthread([&] {
+    CHECK_THROWS_AS(
+        [&] {
+          for (;;) Remote<int>::create(kCall, server.address, 0);
+        }(),
+        mp::BrokenPipeError);
+  }).join();
   go.tell();
   caller.join();
   CHECK(server.child.wait() == 0);

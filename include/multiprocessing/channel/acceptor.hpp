@@ -86,7 +86,8 @@ class Acceptor {
 
   /// Removes the path, in the process that made it; unless somebody else has taken it.
   void close() noexcept {
-    if (maker_ == os::this_pid() && file_ && !closed() && os::file_identity(path_.c_str()) == file_) {
+    bool const is_mine = maker_ == os::this_pid() && file_ && !closed();
+    if (is_mine && os::file_identity(path_.c_str()) == file_) {
       os::remove_file(path_);
     }
     socket_.close();

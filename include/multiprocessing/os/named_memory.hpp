@@ -27,8 +27,8 @@
 
 namespace multiprocessing::os {
 
-/// Where shm_open() has it, too. Needs no memory. REQUIRES: no slash in the name, and NAME_MAX
-/// bytes at most.
+/// The path that shm_open() uses, too. Needs no memory. REQUIRES: no slash in the name, and
+/// NAME_MAX bytes at most.
 class NamedMemoryPath {
  public:
   explicit NamedMemoryPath(std::string_view name) noexcept {
@@ -83,7 +83,10 @@ inline int try_unlink_named_memory(std::string_view name, FileIdentity file) noe
   auto const patience = base::Deadline::after(kUnlinkingTakes);
   struct ::flock lock {};
   lock.l_type = F_WRLCK;
-  while (::fcntl(fd.get(), F_OFD_SETLK, &lock) == -1 && !patience.passed()) ::poll(nullptr, 0, 1);
+  while (::fcntl(fd.get(), F_OFD_SETLK, &lock) == -1 && (errno == EAGAIN || errno == EACCES) &&
+         !patience.passed()) {
+    ::poll(nullptr, 0, 1);
+  }
   if (path.file() != file) return ENOENT;
   return ::unlink(path.text()) == -1 ? errno : 0;
 }

@@ -8,7 +8,6 @@
 #include <exception>
 #include <memory>
 #include <span>
-#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -30,7 +29,8 @@ class Client {
  public:
   /// Code::answer with what Code::write writes of the parts, in the server; or here, where this is
   /// its process. Blocks: until it is done. Throws: what it throws; PicklingError, and nothing was
-  /// sent; BrokenPipeError when the server has ended, or ends meanwhile; std::bad_alloc.
+  /// sent; BrokenPipeError when the server has ended, or ends meanwhile, or has no memory to go on;
+  /// std::bad_alloc.
   template <class Code, class... Parts>
   static typename Code::Result call(channel::Call call, ServerAddress const& address,
                                     std::uint64_t object, Parts const&... parts) {
@@ -58,7 +58,7 @@ class Client {
     try {
       channel::Outgoing message(kPlain, std::as_bytes(std::span(&object, 1)));
       channel::send_message(*client->end_, {"Manager", "release"}, message, base::Deadline::now());
-    } catch (std::exception const&) {
+    } catch (std::exception const&) {  // it finds out when this thread's pipe ends
     }
   }
 
@@ -122,7 +122,7 @@ class Client {
       its->give_up();
       channel::Received hello;
       take(call, address, *mine, hello);
-      if (!hello.bytes().empty()) read_reply<void>(hello.bytes(), {});  // it can not serve
+      read_reply<void>(hello.bytes(), hello.parcel());  // throws when it can not serve
     } catch (ShutDown const&) {
       throw_ended(call);
     } catch (EOFError const&) {
@@ -161,6 +161,7 @@ class Client {
   [[noreturn]] static void throw_ended(channel::Call call) {
     throw BrokenPipeError(call.text() + ": the manager's process has ended");
   }
+
   ServerAddress const address_;
   unsigned const forks_ = os::fork_generation();  // else it is the parent's
   std::shared_ptr<channel::PipeEnd> const end_;

@@ -66,7 +66,8 @@ class ObjectTable {
   shm::Shared<Token> add(std::shared_ptr<Object> object) {
     auto const token = shm::Shared<Token>::make(0);
     if (++added_ % kBetweenBurials == 0) shm::Heap::instance().arena().bury_the_dead();
-    sweep(2);
+    constexpr std::size_t kLooksEach = 2;  // more than are added, so that the gone do not pile up
+    sweep(kLooksEach);
     std::lock_guard const guard(mutex_);
     order_.push_back(token.id());
     try {

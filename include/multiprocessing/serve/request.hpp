@@ -131,10 +131,12 @@ struct CreateObject {
   }
   static void answer(Request& request) {
     std::tuple<Args...> args{request.next<Args>()...};
-    auto object = std::apply(
-        [](Args&... each) { return std::make_shared<Held<T>>(std::move(each)...); }, args);
-    request.end_if_forked();
-    auto const token = request.objects.add(std::move(object));
+    auto const make = [&] {
+      base::ScopeGuard const end_copy([&] { request.end_if_forked(); });
+      return std::apply([](Args&... each) { return std::make_shared<Held<T>>(std::move(each)...); },
+                        args);
+    };
+    auto const token = request.objects.add(make());
     request.reply.write(TokenHandle{token});
   }
 };
@@ -174,6 +176,7 @@ inline void answer(ObjectTable& objects, std::span<std::byte const> request,
     auto* const code = wire::function_at<Answer>(head.code, modules);
     if (code == nullptr) throw UnpicklingError("Manager: the request is for no function");
     Request its{objects, modules, head.object, request.subspan(sizeof head), parcel, reply};
+    base::ScopeGuard const end_copy([&] { its.end_if_forked(); });  // that decoding has made
     code(its);
   } catch (...) {
     try {

@@ -180,8 +180,15 @@ class Server {
     /// REQUIRES: drop_end() has not been called.
     channel::PipeEnd& end() const noexcept { return *end_; }
 
-    std::atomic<bool> is_over{false};
-    std::jthread thread;
+    /// Runs `body` in the thread. Throws: std::system_error when there can be none.
+    template <class Body>
+    void begin(Body const& body) {
+      thread_ = std::jthread([this, body] {
+        body(*this);
+        is_over_ = true;
+      });
+    }
+    bool is_over() const noexcept { return is_over_.load(); }
 
    private:
     std::mutex mutex_;
@@ -189,6 +196,9 @@ class Server {
     // guarded by mutex_
     bool is_answering_ = true;
     bool is_stopped_ = false;
+
+    std::atomic<bool> is_over_{false};
+    std::jthread thread_;  // last: it is joined before what it uses goes
   };
 
   static std::atomic<Server*>& current() noexcept {
@@ -197,14 +207,11 @@ class Server {
   }
 
   void accept(std::shared_ptr<channel::PipeEnd> end) {
-    visits_.remove_if([](Visit const& visit) { return visit.is_over.load(); });
+    visits_.remove_if([](Visit const& visit) { return visit.is_over(); });
     auto& visit = visits_.emplace_back(std::move(end));
     try {
-      visit.thread = std::jthread([this, &visit] {
-        serve(visit);
-        visit.is_over = true;
-      });
-    } catch (std::system_error const&) {  // no thread can be made
+      visit.begin([this](Visit& its) { serve(its); });
+    } catch (std::exception const&) {  // no thread can be made
       refuse(visit.end());
       visits_.pop_back();
     }
@@ -226,6 +233,7 @@ class Server {
     try {
       wire::Bytes hello;
       wire::Parcel nothing;
+      begin_reply({hello, nothing}, ReplyKind::Value);
       server_detail::send_reply(visit.end(), {hello, nothing});
       while (answer_next(visit)) {
       }
@@ -250,7 +258,8 @@ class Server {
       if (!visit.set_answering(false)) return false;
       static_cast<void>(visit.end().receive(server_detail::kServe, take, base::Deadline::never()));
       if (!visit.set_answering(true)) return false;
-      if (request.bytes().size() == sizeof(std::uint64_t)) {  // its last proxy there has gone
+      if (request.bytes().size() ==
+          sizeof(std::uint64_t)) {  // the last proxy of an object has gone
         std::uint64_t object = 0;
         std::memcpy(&object, request.bytes().data(), sizeof object);
         objects_.forget(object);
