@@ -22,6 +22,7 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
+#include "support/memory_name.hpp"
 #include "support/scenes.hpp"
 #include "support/start_methods.hpp"
 
@@ -33,10 +34,9 @@ using mp::ShareableValue;
 using support::ByFork;
 using support::ByForkServer;
 using support::BySpawn;
+using support::unused_name;
 
 namespace {
-
-std::string unused_name() { return "multiprocessing-test-list-" + std::to_string(::getpid()); }
 
 std::string text_of(auto const& what) {
   std::ostringstream out;

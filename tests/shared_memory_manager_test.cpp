@@ -11,15 +11,13 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
+#include "support/memory_name.hpp"
 
 namespace shared_memory_manager_test {
 
 namespace mp = multiprocessing;
-
-namespace {
-std::string unused_name() { return "multiprocessing-test-manager-" + std::to_string(::getpid()); }
-bool is_there(std::string const& name) { return ::access(("/dev/shm/" + name).c_str(), F_OK) == 0; }
-}  // namespace
+using support::is_there;
+using support::unused_name;
 
 TEST_CASE("names go with the scope, and memory stays with who has it", "[shared_memory_manager]") {
   auto const name = unused_name();

@@ -29,6 +29,7 @@
 #include "support/catch.hpp"
 #include "support/helpers.hpp"
 #include "support/leftovers.hpp"
+#include "support/memory_name.hpp"
 #include "support/scenes.hpp"
 #include "support/start_methods.hpp"
 
@@ -39,12 +40,10 @@ using mp::SharedMemory;
 using support::ByFork;
 using support::ByForkServer;
 using support::BySpawn;
+using support::is_there;
+using support::unused_name;
 
 namespace {
-
-std::string unused_name() { return "multiprocessing-test-" + std::to_string(::getpid()); }
-
-bool is_there(std::string const& name) { return ::access(("/dev/shm/" + name).c_str(), F_OK) == 0; }
 
 /// One with a name, which goes with it.
 struct Named {

@@ -10,22 +10,14 @@ namespace memfd_test {
 
 namespace os = multiprocessing::os;
 
-namespace {
-std::uint64_t backed_bytes(os::Fd const& fd) {
-  struct stat status;
-  REQUIRE(::fstat(fd.get(), &status) == 0);
-  return static_cast<std::uint64_t>(status.st_blocks) * 512;
-}
-}  // namespace
-
 TEST_CASE("a memfd has pages only where it was committed, until they are discarded", "[memfd]") {
   auto const fd = os::create_memfd("test");
   os::fix_size(fd, std::size_t{1} << 30);
-  CHECK(backed_bytes(fd) == 0);
+  CHECK(os::allocated_size(fd) == 0);
   os::commit_pages(fd, std::size_t{1} << 20, std::size_t{40} << 20);
-  CHECK(backed_bytes(fd) == std::size_t{40} << 20);
+  CHECK(os::allocated_size(fd) == std::size_t{40} << 20);
   os::discard_pages(fd, std::size_t{1} << 20, std::size_t{40} << 20);
-  CHECK(backed_bytes(fd) == 0);
+  CHECK(os::allocated_size(fd) == 0);
 }
 
 TEST_CASE("a memfd of fixed size can not be shrunk under its users", "[memfd]") {
@@ -49,9 +41,9 @@ TEST_CASE("more pages than the machine has are refused before any is taken", "[m
   os::fix_size(fd, 8 * all);
   CHECK_THROWS_AS(os::commit_pages(fd, 0, 4 * all), std::bad_alloc);
   CHECK_THROWS_AS(os::commit_pages(fd, 4 * all, 4 * all), std::bad_alloc);
-  CHECK(backed_bytes(fd) == 0);
+  CHECK(os::allocated_size(fd) == 0);
   os::commit_pages(fd, 4 * all, 1);  // a little is still to be had
-  CHECK(backed_bytes(fd) > 0);
+  CHECK(os::allocated_size(fd) > 0);
 }
 
 TEST_CASE("what was written stays when its pages are committed again", "[memfd]") {
@@ -71,7 +63,7 @@ TEST_CASE("a memfd that grows has pages for all that is new", "[memfd]") {
   REQUIRE(::pwrite(fd.get(), "text", 4, 96) == 4);
   os::grow(fd, 100, 100'000);
   CHECK(os::file_size(fd) == 100'000);
-  CHECK(backed_bytes(fd) >= 100'000);
+  CHECK(os::allocated_size(fd) >= 100'000);
   char text[104];
   CHECK(os::read_front(fd, text, sizeof text) == sizeof text);
   CHECK(std::string_view(text + 96, 8) == std::string_view("text\0\0\0\0", 8));
@@ -82,7 +74,7 @@ TEST_CASE("a memfd that can not grow is as it was", "[memfd]") {
   os::commit_pages(fd, 0, 4096);
   CHECK_THROWS_AS(os::grow(fd, 4096, std::size_t{1} << 50), std::bad_alloc);
   CHECK(os::file_size(fd) == 4096);
-  CHECK(backed_bytes(fd) == 4096);
+  CHECK(os::allocated_size(fd) == 4096);
 }
 
 }  // namespace memfd_test

@@ -15,14 +15,14 @@
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
+#include "../support/memory_name.hpp"
 
 namespace named_memory_test {
 
 namespace os = multiprocessing::os;
+using support::unused_name;
 
 namespace {
-
-std::string unused_name() { return "multiprocessing-test-" + std::to_string(::getpid()); }
 
 int error_of(auto const& call) {
   try {

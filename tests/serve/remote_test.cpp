@@ -12,32 +12,26 @@
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 #include "../support/mailbox.hpp"
+#include "../support/running_server.hpp"
 
 namespace remote_test {
 
 namespace channel = multiprocessing::channel;
 using namespace multiprocessing::serve;
+using support::kCall;
+using support::RunningServer;
 
 namespace {
 
-constexpr channel::Call kCall{"Test", "call"};
-
-struct Running {
-  ServerAddress address = ServerAddress::make();
-  support::Pipe up;
-  support::RawChild child{[this] { Server(address).run([this] { up.tell(); }); }};
-
-  Running() { up.hear(); }
-  /// But `own`, which it is asked by.
-  std::size_t objects(Remote<int> const& own) const {
-    return own.call(kCall, [](int&) { return Server::of_this_process()->objects().size(); }) - 1;
-  }
-};
+/// How many objects there are but `own`, which the server is asked by.
+std::size_t objects_but(Remote<int> const& own) {
+  return own.call(kCall, [](int&) { return Server::of_this_process()->objects().size(); }) - 1;
+}
 
 }  // namespace
 
 TEST_CASE("the object goes with its last handle, wherever that is", "[remote]") {
-  Running server;
+  RunningServer server;
   auto const own = Remote<int>::create(kCall, server.address, 0);
   using Text = Remote<std::string>;
   auto first = std::make_unique<Text>(Text::create(kCall, server.address, std::string("a")));
@@ -45,16 +39,16 @@ TEST_CASE("the object goes with its last handle, wherever that is", "[remote]") 
   auto arrived = std::make_unique<Text>(support::parcelled(*first));
   CHECK(*arrived == *first);
   first.reset();
-  CHECK(server.objects(own) == 1);
+  CHECK(objects_but(own) == 1);
   copy.reset();
-  CHECK(server.objects(own) == 1);
+  CHECK(objects_but(own) == 1);
   CHECK(arrived->call(kCall, [](std::string& text) { return text; }) == "a");
   arrived.reset();
-  CHECK(server.objects(own) == 0);
+  CHECK(objects_but(own) == 0);
 }
 
 TEST_CASE("objects that are made and dropped leave nothing", "[remote]") {
-  Running server;
+  RunningServer server;
   auto const own = Remote<int>::create(kCall, server.address, 0);
   long const count = support::setting("MULTIPROCESSING_TEST_OBJECTS", 20'000);
   auto const memory = [&] {
@@ -67,7 +61,7 @@ TEST_CASE("objects that are made and dropped leave nothing", "[remote]") {
   for (long i = 0; i < count; ++i) {
     Remote<std::string>::create(kCall, server.address, std::string(1000, 'x'));
   }
-  CHECK(server.objects(own) == 0);
+  CHECK(objects_but(own) == 0);
   CHECK(memory() <= before + (std::uint64_t{4} << 20));
 }
 

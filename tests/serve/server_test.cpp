@@ -15,6 +15,7 @@
 #include "../support/helpers.hpp"
 #include "../support/leftovers.hpp"
 #include "../support/mailbox.hpp"
+#include "../support/running_server.hpp"
 
 namespace server_test {
 
@@ -22,25 +23,11 @@ namespace mp = multiprocessing;
 namespace base = multiprocessing::base;
 namespace channel = multiprocessing::channel;
 using namespace multiprocessing::serve;
-
-namespace {
-
-constexpr channel::Call kCall{"Test", "call"};
-
-/// A server in a bare child.
-struct Running {
-  ServerAddress address = ServerAddress::make();
-  support::Pipe up;
-  support::RawChild child{[this] { Server(address).run([this] { up.tell(); }); }};
-
-  Running() { up.hear(); }
-  void shut_down() const { channel::QueueEnd(address.reception).shut_down_now(); }
-};
-
-}  // namespace
+using support::kCall;
+using support::RunningServer;
 
 TEST_CASE("a server has begun when it says so, and ends when it is shut down", "[server]") {
-  Running server;
+  RunningServer server;
   CHECK(server.address.state->process != 0);
   CHECK_FALSE(server.address.state->has_ended());
   CHECK(Server::of_this_process() == nullptr);
@@ -68,7 +55,7 @@ TEST_CASE("a call that runs is answered before the server ends", "[server]") {
   // The server has them from its birth.
   support::Pipe const begun;
   support::Pipe const go;
-  Running server;
+  RunningServer server;
   auto const remote = Remote<int>::create(kCall, server.address, 0);
   std::jthread caller([&, writer = begun.writer.get(), reader = go.reader.get()] {
     auto const wait = [writer, reader](int& x) {
@@ -93,7 +80,7 @@ TEST_CASE("a call that runs is answered before the server ends", "[server]") {
 }
 
 TEST_CASE("threads that end leave no thread in the server", "[server]") {
-  Running server;
+  RunningServer server;
   auto const threads_of_server = [&] {
     return Remote<int>::create(kCall, server.address, 0).call(kCall, [](int&) {
       return mp::os::thread_count();
@@ -107,7 +94,7 @@ TEST_CASE("threads that end leave no thread in the server", "[server]") {
 }
 
 TEST_CASE("objects in a server may have each other, and call each other there", "[server]") {
-  Running server;
+  RunningServer server;
   auto const inner = Remote<int>::create(kCall, server.address, 5);
   auto const outer = Remote<Remote<int>>::create(kCall, server.address, inner);
   CHECK(outer.call(kCall, [](Remote<int>& its) {
@@ -117,7 +104,7 @@ TEST_CASE("objects in a server may have each other, and call each other there", 
 }
 
 TEST_CASE("a call that would wait for itself is told", "[server]") {
-  Running server;
+  RunningServer server;
   struct Holder {
     std::vector<Remote<Holder>> self;
   };
