@@ -14,6 +14,8 @@
 #include <thread>
 #include <utility>
 
+#include "memory_name.hpp"
+
 namespace support {
 namespace {
 
@@ -50,6 +52,7 @@ std::vector<std::string> list_shared_memory() {
   std::vector<std::string> result;
   std::error_code error;
   for (auto const& entry : fs::directory_iterator("/dev/shm", error)) {
+    if (is_another_tests(entry.path().filename().string())) continue;
     result.push_back(entry.path().string());
   }
   std::sort(result.begin(), result.end());
