@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/channel/audience.hpp>
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -62,6 +63,27 @@ TEST_CASE("another process is there until it is killed, and can be watched", "[a
   CHECK_FALSE(audience.is_there());
   mp::sync::PeerList peers;
   CHECK(audience.watch(peers).is_empty);
+}
+
+TEST_CASE("a message that only a killed process had keeps nobody waiting", "[audience]") {
+  auto object = make();
+  Audience const audience(object->id());
+  support::Pipe ready;
+  support::RawChild child([&] {
+    shm::Lease const envelope(shm::Arena::references_size(1));
+    shm::Heap::instance().arena().refer(envelope.block(), std::array{object->lease()->block()});
+    ready.tell();
+    for (;;) ::pause();
+  });
+  ready.hear();
+  object.reset();
+  mp::sync::PeerList peers;
+  CHECK_FALSE(audience.watch(peers).can_be_watched);
+  child.kill();
+  child.wait();
+  mp::sync::PeerList nobody;
+  CHECK(audience.watch(nobody).is_empty);
+  CHECK_FALSE(audience.is_there());
 }
 
 TEST_CASE("who takes the place of the dead is not taken for them", "[audience]") {

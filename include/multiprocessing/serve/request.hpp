@@ -5,6 +5,7 @@
 //   reply     ReplyKind | value, or ExceptionRecord
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -141,14 +142,25 @@ struct CreateObject {
   }
 };
 
+/// Where Code::answer is; looked up once. No guarded static, whose guard a fork in another thread
+/// could leave locked. Throws: PicklingError, std::bad_alloc.
+template <class Code>
+wire::CodePlace const& place_of_answer() {
+  static std::atomic<wire::CodePlace const*> known{nullptr};  // what it points to is never freed
+  if (auto const* const place = known.load(std::memory_order_acquire)) return *place;
+  auto fresh = std::make_unique<wire::CodePlace const>(wire::place_of(&Code::answer));
+  wire::CodePlace const* expected = nullptr;
+  // Pairs with the acquire above.
+  if (!known.compare_exchange_strong(expected, fresh.get())) return *expected;
+  return *fresh.release();
+}
+
 /// Writes a request. Throws: PicklingError, what the parts' own functions throw.
 template <class Code, class... Parts>
 void write_request(Message message, std::uint64_t object, Parts const&... parts) {
-  static RequestHead const head{wire::place_of(&Code::answer), 0};
-  RequestHead own = head;
-  own.object = object;
-  auto const* const bytes = reinterpret_cast<std::byte const*>(&own);
-  message.bytes.insert(message.bytes.end(), bytes, bytes + sizeof own);
+  RequestHead const head{place_of_answer<Code>(), object};
+  auto const* const bytes = reinterpret_cast<std::byte const*>(&head);
+  message.bytes.insert(message.bytes.end(), bytes, bytes + sizeof head);
   Code::write(message, parts...);
 }
 
