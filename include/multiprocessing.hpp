@@ -32,6 +32,7 @@
 #include <multiprocessing/semaphore.hpp>              // IWYU pragma: export
 #include <multiprocessing/set_proxy.hpp>              // IWYU pragma: export
 #include <multiprocessing/shareable_list.hpp>         // IWYU pragma: export
+#include <multiprocessing/shareable_value.hpp>        // IWYU pragma: export
 #include <multiprocessing/shared_memory.hpp>          // IWYU pragma: export
 #include <multiprocessing/shared_memory_manager.hpp>  // IWYU pragma: export
 #include <multiprocessing/socket_connection.hpp>      // IWYU pragma: export

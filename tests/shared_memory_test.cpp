@@ -399,7 +399,7 @@ TEST_CASE("at its end a process tells of names that it leaves, once", "[shared_m
   };
   auto const first = said.find(']');
   CHECK(said.substr(first, line(name).size()) == line(name));
-  CHECK(said.substr(said.rfind(']')) == line(name + "\\x0a"));
+  CHECK(said.substr(said.rfind(']')) == line(name + "\\n"));
   CHECK(std::ranges::count(said, '\n') == 2);
   SharedMemory({.name = name}).unlink();
   SharedMemory({.name = name + "\n"}).unlink();

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/object_proxy.hpp>
 #include <multiprocessing/serve/remote.hpp>
 #include <multiprocessing/serve/snapshot.hpp>
@@ -26,7 +27,7 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
   using Map = std::map<Key, Value>;
 
  public:
-  class Item;
+  using Item = proxy_detail::Item<DictProxy, Key, Value>;
   using key_type = Key;
   using value_type = typename Map::value_type;
 
@@ -40,7 +41,7 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
   }
 
   /// The item, to be read, assigned to, or changed.
-  Item operator[](Key key) const { return Item(*this, std::move(key)); }
+  Item operator[](Key key) const { return {*this, std::move(key)}; }
   /// A copy of the value. Throws: std::out_of_range when there is no such key.
   Value at(Key const& key) const {
     return this->run(
@@ -159,13 +160,11 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
   /// "{'a': 1, 'b': 2}"
   friend std::ostream& operator<<(std::ostream& out, DictProxy const& dict) {
     out << '{';
-    char const* separator = "";
-    for (auto const& [key, value] : dict) {
-      out << std::exchange(separator, ", ");
-      serve::print_value(out, key);
+    base::print_items(out, dict.copy(), [&](auto const& item) {
+      base::print_repr(out, item.first);
       out << ": ";
-      serve::print_value(out, value);
-    }
+      base::print_repr(out, item.second);
+    });
     return out << '}';
   }
 
@@ -185,31 +184,6 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
     if (found == map.end()) throw std::out_of_range("DictProxy: there is no such key");
     return found;
   }
-};
-
-/// As long as its dictionary is there.
-template <class Key, class Value>
-class DictProxy<Key, Value>::Item {
- public:
-  Item(Item const&) = default;
-  Item const& operator=(Value const& value) const {
-    dict_->set(key_, value);
-    return *this;
-  }
-  Item const& operator=(Item const& other) const { return *this = other.value(); }
-
-  /// A copy. Throws: std::out_of_range when there is no such key.
-  Value value() const { return dict_->at(key_); }
-  operator Value() const { return value(); }
-
-  friend bool operator==(Item const& item, Value const& value) { return item.value() == value; }
-
- private:
-  friend DictProxy;
-  Item(DictProxy const& dict, Key key) : dict_(&dict), key_(std::move(key)) {}
-
-  DictProxy const* dict_;
-  Key key_;
 };
 
 }  // namespace multiprocessing

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/object_proxy.hpp>
 #include <multiprocessing/serve/remote.hpp>
 #include <multiprocessing/serve/snapshot.hpp>
@@ -30,7 +31,7 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
   using Vector = std::vector<T>;
 
  public:
-  class Item;
+  using Item = proxy_detail::Item<ListProxy, std::int64_t, T>;
   using value_type = T;
 
   std::size_t size() const {
@@ -39,7 +40,7 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
   [[nodiscard]] bool empty() const { return size() == 0; }
 
   /// The element, to be read or assigned to.
-  Item operator[](std::int64_t index) const { return Item(*this, index); }
+  Item operator[](std::int64_t index) const { return {*this, index}; }
   /// A copy. Throws, here and below: std::out_of_range when there is no such element.
   T at(std::int64_t index) const {
     return this->run(
@@ -170,11 +171,7 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
   /// "[1, 2, 3]"
   friend std::ostream& operator<<(std::ostream& out, ListProxy const& list) {
     out << '[';
-    char const* separator = "";
-    for (T const& value : list.copy()) {
-      out << std::exchange(separator, ", ");
-      serve::print_value(out, value);
-    }
+    base::print_items(out, list.copy());
     return out << ']';
   }
 
@@ -201,31 +198,6 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
     if (index < -size) return 0;
     return static_cast<std::ptrdiff_t>(std::min(index < 0 ? index + size : index, size));
   }
-};
-
-/// As long as its list is there.
-template <class T>
-class ListProxy<T>::Item {
- public:
-  Item(Item const&) = default;
-  Item const& operator=(T const& value) const {
-    list_->set(index_, value);
-    return *this;
-  }
-  Item const& operator=(Item const& other) const { return *this = other.value(); }
-
-  /// A copy. Throws: std::out_of_range when there is no such element.
-  T value() const { return list_->at(index_); }
-  operator T() const { return value(); }
-
-  friend bool operator==(Item const& item, T const& value) { return item.value() == value; }
-
- private:
-  friend ListProxy;
-  Item(ListProxy const& list, std::int64_t index) : list_(&list), index_(index) {}
-
-  ListProxy const* list_;
-  std::int64_t index_;
 };
 
 }  // namespace multiprocessing

@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/object_proxy.hpp>
 #include <multiprocessing/serve/remote.hpp>
 #include <multiprocessing/serve/snapshot.hpp>
@@ -73,11 +74,7 @@ class SetProxy : public proxy_detail::Base<std::set<T>> {
   /// "{1, 2, 3}"
   friend std::ostream& operator<<(std::ostream& out, SetProxy const& set) {
     out << '{';
-    char const* separator = "";
-    for (T const& value : set) {
-      out << std::exchange(separator, ", ");
-      serve::print_value(out, value);
-    }
+    base::print_items(out, set.copy());
     return out << '}';
   }
 

@@ -16,10 +16,8 @@
 #include <poll.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -34,30 +32,21 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <system_error>
-#include <type_traits>
 #include <typeinfo>
 #include <utility>
-#include <variant>
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
 #include <multiprocessing/os/thread.hpp>
-#include <multiprocessing/pickle.hpp>
+#include <multiprocessing/shareable_value.hpp>
 #include <multiprocessing/shared_memory.hpp>
 
 namespace multiprocessing {
-
-/// What Python calls None: nothing.
-using NoneType = std::monostate;
-inline constexpr NoneType none{};
-
-/// What a slot of a ShareableList may have. Made of an int, a double, a bool, a text, Bytes, none.
-using ShareableValue = std::variant<NoneType, bool, std::int64_t, double, std::string, Bytes>;
 
 struct ShareableListOptions {
   /// As SharedMemoryOptions::name.
@@ -102,12 +91,9 @@ class Guard {
   os::RobustMutex& mutex_;
 };
 
-/// In the order of ShareableValue's alternatives.
-enum class Kind : std::uint8_t { None, Bool, Int, Float, Text, Bytes };
-
 /// What a slot has now, in one word.
 struct SlotWord {
-  Kind kind;
+  shareable_value_detail::Kind kind;
   bool side;
   std::uint64_t length;  ///< of the value, in bytes
 
@@ -118,8 +104,8 @@ struct SlotWord {
            std::uint64_t{side} << kLengthBits | length;
   }
   static SlotWord unpack(std::uint64_t packed) noexcept {
-    return {static_cast<Kind>(packed >> (kLengthBits + 1)), (packed >> kLengthBits & 1) != 0,
-            packed & ((std::uint64_t{1} << kLengthBits) - 1)};
+    return {static_cast<shareable_value_detail::Kind>(packed >> (kLengthBits + 1)),
+            (packed >> kLengthBits & 1) != 0, packed & ((std::uint64_t{1} << kLengthBits) - 1)};
   }
 };
 
@@ -139,93 +125,6 @@ struct Header {
 };
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free, "a hidden lock would be nobody's");
 static_assert(sizeof(Header) % alignof(Slot) == 0, "slots follow the header");
-
-inline Kind kind_of(ShareableValue const& value) noexcept {
-  return static_cast<Kind>(value.index());
-}
-
-/// The value as it lies in a slot, as long as `value` is there.
-inline std::span<std::byte const> bytes_of(ShareableValue const& value) noexcept {
-  return std::visit(
-      []<class T>(T const& held) -> std::span<std::byte const> {
-        if constexpr (std::is_same_v<T, NoneType>) {
-          return {};
-        } else if constexpr (std::is_arithmetic_v<T>) {
-          return std::as_bytes(std::span(&held, 1));
-        } else {
-          return std::as_bytes(std::span(held));
-        }
-      },
-      value);
-}
-
-template <class T>
-T number_of(std::span<std::byte const> bytes) {
-  T value{};
-  if (bytes.size() != sizeof value) throw Error("ShareableList: a slot is damaged");
-  std::memcpy(&value, bytes.data(), sizeof value);
-  return value;
-}
-
-/// Throws: Error when there is no value of that kind and length.
-inline ShareableValue value_of(Kind kind, std::span<std::byte const> bytes) {
-  switch (kind) {
-    case Kind::None:
-      return none;
-    case Kind::Bool:
-      return number_of<std::uint8_t>(bytes) != 0;
-    case Kind::Int:
-      return number_of<std::int64_t>(bytes);
-    case Kind::Float:
-      return number_of<double>(bytes);
-    case Kind::Text:
-      return std::string(reinterpret_cast<char const*>(bytes.data()), bytes.size());
-    case Kind::Bytes:
-      return Bytes(bytes.begin(), bytes.end());
-  }
-  throw Error("ShareableList: a slot is damaged");
-}
-
-/// As Python has it: 1, 2.5, True, 'text', b'bytes', None.
-inline void print(std::ostream& out, ShareableValue const& value) {
-  auto const quote = [&](std::string_view text, bool is_bytes) {
-    out << '\'';
-    for (char const c : text) {
-      auto const code = static_cast<unsigned char>(c);
-      if (c == '\'' || c == '\\') {
-        out << '\\' << c;
-      } else if (c == '\n' || c == '\t' || c == '\r') {
-        out << (c == '\n' ? "\\n" : c == '\t' ? "\\t" : "\\r");
-      } else if (code < ' ' || code == 0x7F || (code > 0x7F && is_bytes)) {
-        constexpr std::string_view kDigits = "0123456789abcdef";
-        out << "\\x" << kDigits[code >> 4] << kDigits[code & 0xF];
-      } else {
-        out << c;
-      }
-    }
-    out << '\'';
-  };
-  std::visit(
-      [&]<class T>(T const& held) {
-        if constexpr (std::is_same_v<T, NoneType>) {
-          out << "None";
-        } else if constexpr (std::is_same_v<T, bool>) {
-          out << (held ? "True" : "False");
-        } else if constexpr (std::is_same_v<T, std::string>) {
-          quote(held, false);
-        } else if constexpr (std::is_same_v<T, Bytes>) {
-          out << 'b';
-          quote({reinterpret_cast<char const*>(held.data()), held.size()}, true);
-        } else {  // the shortest that is read as the same number, whatever the stream is set to
-          std::array<char, 32> text;
-          auto* const end = std::to_chars(text.data(), text.data() + text.size(), held).ptr;
-          std::string_view const digits(text.data(), static_cast<std::size_t>(end - text.data()));
-          bool const is_whole = digits.find_first_not_of("-0123456789") == std::string_view::npos;
-          out << digits << (std::is_same_v<T, double> && is_whole ? ".0" : "");
-        }
-      },
-      value);
-}
 
 }  // namespace shareable_list_detail
 
@@ -276,7 +175,7 @@ class ShareableList {
     require_slot(index);
     auto& word = slots()[index].word;
     auto const room = (*rooms_)[index];
-    auto const bytes = shareable_list_detail::bytes_of(value);
+    auto const bytes = shareable_value_detail::bytes_of(value);
     if (bytes.size() > room.capacity) {
       throw std::invalid_argument("ShareableList: " + std::to_string(bytes.size()) +
                                   " bytes exceed the " + std::to_string(room.capacity) +
@@ -285,7 +184,7 @@ class ShareableList {
     shareable_list_detail::Guard const guard(header().mutex);
     bool const side = !SlotWord::unpack(word.load()).side;
     if (!bytes.empty()) std::memcpy(place(room, side), bytes.data(), bytes.size());
-    word = SlotWord{shareable_list_detail::kind_of(value), side, bytes.size()}.pack();
+    word = SlotWord{shareable_value_detail::kind_of(value), side, bytes.size()}.pack();
   }
 
   /// All values as they are at one moment.
@@ -308,7 +207,7 @@ class ShareableList {
     auto const found = std::find(all.begin(), all.end(), value);
     if (found != all.end()) return static_cast<std::size_t>(found - all.begin());
     std::ostringstream text;
-    shareable_list_detail::print(text, value);
+    shareable_value_detail::print(text, value);
     throw std::invalid_argument("ShareableList.index: " + text.str() + " is not in the list");
   }
 
@@ -326,12 +225,9 @@ class ShareableList {
 
   friend std::ostream& operator<<(std::ostream& out, ShareableList const& list) {
     out << "ShareableList([";
-    char const* separator = "";
-    for (auto const& value : list.copy()) {
-      out << std::exchange(separator, ", ");
-      shareable_list_detail::print(out, value);
-    }
-    return out << "], name='" << list.memory_.name() << "')";
+    base::print_items(out, list.copy(),
+                      [&](auto const& value) { shareable_value_detail::print(out, value); });
+    return out << "], name=" << base::quote(list.memory_.name()) << ')';
   }
 
   /// For the wire.
@@ -354,7 +250,7 @@ class ShareableList {
   static constexpr std::size_t kUnit = 8;
 
   static std::size_t capacity_for(ShareableValue const& value) noexcept {
-    auto const size = shareable_list_detail::bytes_of(value).size();
+    auto const size = shareable_value_detail::bytes_of(value).size();
     return size <= kUnit ? kUnit : (size + kUnit - 1) / kUnit * kUnit;
   }
 
@@ -382,8 +278,8 @@ class ShareableList {
     auto* slot = reinterpret_cast<Slot*>(bytes.data() + sizeof(Header));
     auto offset = sizeof(Header) + values.size() * sizeof(Slot);
     for (auto const& value : values) {
-      auto const its = shareable_list_detail::bytes_of(value);
-      SlotWord const word{shareable_list_detail::kind_of(value), false, its.size()};
+      auto const its = shareable_value_detail::bytes_of(value);
+      SlotWord const word{shareable_value_detail::kind_of(value), false, its.size()};
       auto const capacity = capacity_for(value);
       new (slot++) Slot{word.pack(), offset, capacity};
       if (!its.empty()) std::memcpy(bytes.data() + offset, its.data(), its.size());
@@ -395,8 +291,8 @@ class ShareableList {
   static std::shared_ptr<Rooms const> rooms_in(SharedMemory const& memory) {
     if (memory.fileno() < 0) throw std::logic_error("ShareableList: its memory has been closed");
     auto const no_list = [&] {
-      return Error("ShareableList: what is in SharedMemory \"" +
-                   shared_memory_detail::printable(memory.name()) + "\" is no list");
+      return Error("ShareableList: what is in SharedMemory \"" + base::escape(memory.name()) +
+                   "\" is no list");
     };
     auto const bytes = memory.size();
     if (bytes < sizeof(Header)) throw no_list();
@@ -432,7 +328,7 @@ class ShareableList {
     auto const room = (*rooms_)[index];
     auto const word = SlotWord::unpack(slots()[index].word.load());
     if (word.length > room.capacity) throw Error("ShareableList: a slot is damaged");
-    return shareable_list_detail::value_of(word.kind, {place(room, word.side), word.length});
+    return shareable_value_detail::value_of(word.kind, {place(room, word.side), word.length});
   }
 
   void require_slot(std::size_t index) const {
@@ -471,7 +367,7 @@ class ShareableList::Item {
       return *held;
     }
     std::ostringstream text;
-    shareable_list_detail::print(text, it);
+    shareable_value_detail::print(text, it);
     throw TypeError("ShareableList: " + text.str() + " at index " + std::to_string(index_) +
                     " is no " + base::type_name(typeid(T)));
   }
@@ -486,7 +382,7 @@ class ShareableList::Item {
     b = value;
   }
   friend std::ostream& operator<<(std::ostream& out, Item const& item) {
-    shareable_list_detail::print(out, item.value());
+    shareable_value_detail::print(out, item.value());
     return out;
   }
 

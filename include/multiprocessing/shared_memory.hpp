@@ -28,13 +28,13 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
 #include <system_error>
 #include <utility>
 #include <vector>
 #include <climits>
 
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/mapping.hpp>
@@ -59,21 +59,6 @@ struct SharedMemoryOptions {
 };
 
 namespace shared_memory_detail {
-
-/// A name for messages and lines of the log.
-inline std::string printable(std::string const& name) {
-  std::string text;
-  for (char const c : name) {
-    auto const code = static_cast<unsigned char>(c);
-    constexpr std::string_view kDigits = "0123456789abcdef";
-    if (code < ' ' || code == 0x7F) {
-      text.append("\\x").append({kDigits[code >> 4], kDigits[code & 0xF]});
-    } else {
-      text += c;
-    }
-  }
-  return text;
-}
 
 /// What has been made with a name in this process, and is told of at its end when it is left.
 /// Threads: safe.
@@ -123,7 +108,7 @@ class LeftBehind {
     for (auto const& [name, file] : made) {
       if (os::NamedMemoryPath(name).file() != file) continue;
       try {
-        launch::log(LogLevel::warning, "SharedMemory \"", printable(name),
+        launch::log(LogLevel::warning, "SharedMemory \"", base::escape(name),
                     "\" is left: nobody has unlinked it");
       } catch (std::exception const&) {  // it is not told
       }
@@ -148,7 +133,7 @@ struct Mapped {
 /// Throws: std::invalid_argument, std::system_error (filename_too_long).
 inline void require_name(std::string const& name) {
   auto const refuse = [&](char const* why) {
-    throw std::invalid_argument("SharedMemory: the name \"" + printable(name) + "\" " + why);
+    throw std::invalid_argument("SharedMemory: the name \"" + base::escape(name) + "\" " + why);
   };
   if (name.find('\0') != std::string::npos) refuse("has a NUL in it");
   if (name.find('/') != std::string::npos) refuse("has a slash in it");
@@ -331,9 +316,7 @@ class SharedMemory {
 
   void map(os::Fd fd) {
     auto const size = os::file_size(fd);
-    if (size == 0)
-      throw Error("SharedMemory: \"" + shared_memory_detail::printable(name_) +
-                  "\" has no size yet");
+    if (size == 0) throw Error("SharedMemory: \"" + base::escape(name_) + "\" has no size yet");
     file_ = os::file_identity(fd.get()).value();
     mapped_ = std::make_shared<shared_memory_detail::Mapped>(std::move(fd), size);
   }

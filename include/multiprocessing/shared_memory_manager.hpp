@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shareable_list.hpp>
@@ -65,7 +66,7 @@ class SharedMemoryManager {
       if (error == 0 || error == ENOENT) continue;
       try {
         launch::log(LogLevel::warning, "SharedMemoryManager: the name \"",
-                    shared_memory_detail::printable(each.name()),
+                    base::escape(each.name()),
                     "\" stays: ", std::generic_category().message(error));
       } catch (std::exception const&) {  // it is not told
       }

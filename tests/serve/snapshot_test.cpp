@@ -3,8 +3,6 @@
 
 #include <map>
 #include <numeric>
-#include <sstream>
-#include <string>
 #include <vector>
 
 #include "../support/catch.hpp"
@@ -25,13 +23,6 @@ TEST_CASE("a snapshot is gone through once", "[snapshot]") {
   i++;
   CHECK(i == std::default_sentinel);
   CHECK(copy->first == 1);  // has the snapshot, too
-}
-
-TEST_CASE("texts are printed in quotes", "[snapshot]") {
-  std::ostringstream out;
-  print_value(out, std::string("a"));
-  print_value(out, 7);
-  CHECK(out.str() == "'a'7");
 }
 
 }  // namespace snapshot_test

@@ -5,8 +5,6 @@
 #include <cstddef>
 #include <iterator>
 #include <memory>
-#include <ostream>
-#include <string>
 #include <utility>
 
 namespace multiprocessing::serve {
@@ -36,15 +34,5 @@ class SnapshotIterator {
   std::shared_ptr<Container const> copy_;
   typename Container::const_iterator place_{};
 };
-
-/// As Python prints values: texts in quotes.
-template <class T>
-void print_value(std::ostream& out, T const& value) {
-  if constexpr (std::is_convertible_v<T const&, std::string>) {
-    out << '\'' << value << '\'';
-  } else {
-    out << value;
-  }
-}
 
 }  // namespace multiprocessing::serve
