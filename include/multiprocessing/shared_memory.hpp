@@ -60,6 +60,38 @@ struct SharedMemoryOptions {
 
 namespace shared_memory_detail {
 
+/// Names that were given, and perhaps taken away again, by this process or another.
+/// Threads: external synchronization.
+class Names {
+ public:
+  struct Given {
+    std::string name;
+    os::FileIdentity file;
+
+    bool is_there() const noexcept { return os::NamedMemoryPath(name).file() == file; }
+  };
+
+  /// Forgets those that have gone, now and then. Throws: std::bad_alloc.
+  void add(std::string const& name, os::FileIdentity file) {
+    if (all_.size() >= next_look_) {
+      std::erase_if(all_, [](Given const& given) { return !given.is_there(); });
+      next_look_ = std::max(kLeastToLookAt, 2 * all_.size());
+    }
+    all_.push_back({name, file});
+  }
+  void remove(os::FileIdentity file) noexcept {
+    std::erase_if(all_, [&](Given const& given) { return given.file == file; });
+  }
+  /// All; none are left here.
+  std::vector<Given> take() noexcept { return std::exchange(all_, {}); }
+
+ private:
+  static constexpr std::size_t kLeastToLookAt = 64;  // a look is a system call a name
+
+  std::vector<Given> all_;
+  std::size_t next_look_ = kLeastToLookAt;
+};
+
 /// What has been made with a name in this process, and is told of at its end when it is left.
 /// Threads: safe.
 class LeftBehind {
@@ -79,36 +111,23 @@ class LeftBehind {
   /// Throws: std::bad_alloc.
   void add(std::string const& name, os::FileIdentity file) {
     std::lock_guard const guard(mutex_);
-    if (made_.size() >= next_look_) {  // others unlink, too
-      std::erase_if(made_, [](Made const& made) {
-        return os::NamedMemoryPath(made.name).file() != made.file;
-      });
-      next_look_ = std::max(kLeastToLookAt, 2 * made_.size());
-    }
-    made_.push_back({name, file});
+    made_.add(name, file);
   }
   void remove(os::FileIdentity file) noexcept {
     std::lock_guard const guard(mutex_);
-    std::erase_if(made_, [&](Made const& made) { return made.file == file; });
+    made_.remove(file);
   }
 
  private:
-  struct Made {
-    std::string name;
-    os::FileIdentity file;
-  };
-  static constexpr std::size_t kLeastToLookAt = 64;  // a look is a system call a name
-
+  std::vector<Names::Given> take() noexcept {
+    std::lock_guard const guard(mutex_);
+    return made_.take();
+  }
   void report() noexcept {
-    std::vector<Made> made;
-    {
-      std::lock_guard const guard(mutex_);
-      made.swap(made_);
-    }
-    for (auto const& [name, file] : made) {
-      if (os::NamedMemoryPath(name).file() != file) continue;
+    for (auto const& given : take()) {
+      if (!given.is_there()) continue;
       try {
-        launch::log(LogLevel::warning, "SharedMemory \"", base::escape(name),
+        launch::log(LogLevel::warning, "SharedMemory \"", base::escape(given.name),
                     "\" is left: nobody has unlinked it");
       } catch (std::exception const&) {  // it is not told
       }
@@ -117,10 +136,19 @@ class LeftBehind {
 
   pid_t const maker_ = os::this_pid();
   std::mutex mutex_;
-  // guarded by mutex_
-  std::vector<Made> made_;
-  std::size_t next_look_ = kLeastToLookAt;
+  Names made_;  // guarded by mutex_
 };
+
+/// Takes the name away. 0, or why it is still there; ENOENT: it has gone, or is another file's.
+/// Needs no memory.
+inline int try_unlink(std::string const& name, os::FileIdentity file) noexcept {
+  if (int const error = os::try_unlink_named_memory(name, file)) return error;
+  try {
+    LeftBehind::of_this_process().remove(file);
+  } catch (std::bad_alloc const&) {  // then it is told of nothing
+  }
+  return 0;
+}
 
 /// What all copies of a SharedMemory in a process have.
 struct Mapped {
@@ -201,7 +229,9 @@ class SharedMemory {
   /// std::system_error (no_such_file_or_directory) when the name has gone, or is another one's by
   /// now.
   void unlink() const {
-    if (int const error = try_unlink()) os::throw_error(error, "SharedMemory.unlink", name_);
+    if (name_.empty()) return;
+    int const error = shared_memory_detail::try_unlink(name_, file_);
+    if (error != 0) os::throw_error(error, "SharedMemory.unlink", name_);
   }
 
   /// Makes it larger; what is new is zero. The others see that by remap(), and in attaching. Spans
@@ -322,18 +352,6 @@ class SharedMemory {
   }
 
   friend SharedMemoryManager;
-
-  bool has_name() const noexcept { return os::NamedMemoryPath(name_).file() == file_; }
-  /// 0, or why it has not gone. Needs no memory.
-  int try_unlink() const noexcept {
-    if (name_.empty()) return 0;
-    if (int const error = os::try_unlink_named_memory(name_, file_)) return error;
-    try {
-      shared_memory_detail::LeftBehind::of_this_process().remove(file_);
-    } catch (std::bad_alloc const&) {  // then it is told of nothing
-    }
-    return 0;
-  }
 
   void require_open(char const* call) const {
     if (mapped_ == nullptr) throw std::logic_error(std::string(call) + ": it has been closed");

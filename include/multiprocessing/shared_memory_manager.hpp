@@ -4,7 +4,6 @@
 
 #include <sys/types.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <exception>
@@ -55,18 +54,11 @@ class SharedMemoryManager {
   /// second at most for each.
   void shutdown() noexcept {
     if (made_by_ != os::this_pid()) return;
-    std::vector<multiprocessing::SharedMemory> made;
-    {
-      std::lock_guard const guard(mutex_);
-      is_shut_down_ = true;
-      made.swap(made_);
-    }
-    for (auto const& each : made) {
-      int const error = each.try_unlink();
+    for (auto const& [name, file] : take_made()) {
+      int const error = shared_memory_detail::try_unlink(name, file);
       if (error == 0 || error == ENOENT) continue;
       try {
-        launch::log(LogLevel::warning, "SharedMemoryManager: the name \"",
-                    base::escape(each.name()),
+        launch::log(LogLevel::warning, "SharedMemoryManager: the name \"", base::escape(name),
                     "\" stays: ", std::generic_category().message(error));
       } catch (std::exception const&) {  // it is not told
       }
@@ -90,43 +82,28 @@ class SharedMemoryManager {
     }
     auto made = make();
     auto const& memory = memory_of(made);
-    if (memory.name().empty()) {
-      std::lock_guard const guard(mutex_);
-      require_running();
-      return made;
-    }
     try {
       std::lock_guard const guard(mutex_);
-      require_running();
-      forget_the_gone();
-      made_.push_back(memory);
-      made_.back().close();  // the name is all that is needed
+      if (is_shut_down_) throw std::logic_error("SharedMemoryManager: it has been shut down");
+      if (!memory.name().empty()) made_.add(memory.name(), memory.file_);
     } catch (...) {
-      memory.try_unlink();
+      if (!memory.name().empty()) shared_memory_detail::try_unlink(memory.name(), memory.file_);
       throw;
     }
     return made;
   }
 
-  // What follows: REQUIRES mutex_.
-
-  void require_running() const {
-    if (is_shut_down_) throw std::logic_error("SharedMemoryManager: it has been shut down");
+  std::vector<shared_memory_detail::Names::Given> take_made() noexcept {
+    std::lock_guard const guard(mutex_);
+    is_shut_down_ = true;
+    return made_.take();
   }
-  /// Of those that have been unlinked, now and then.
-  void forget_the_gone() {
-    if (made_.size() < next_look_) return;
-    std::erase_if(made_, [](auto const& each) { return !each.has_name(); });
-    next_look_ = std::max(kLeastToLookAt, 2 * made_.size());
-  }
-  static constexpr std::size_t kLeastToLookAt = 64;
 
   std::mutex mutex_;
   pid_t const made_by_ = os::this_pid();
   // guarded by mutex_
   bool is_shut_down_ = false;
-  std::vector<multiprocessing::SharedMemory> made_;  // with names; closed
-  std::size_t next_look_ = kLeastToLookAt;
+  shared_memory_detail::Names made_;
 };
 
 }  // namespace multiprocessing

@@ -16,6 +16,7 @@
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/wire/parcel.hpp>
+#include <multiprocessing/work/annex_maker.hpp>
 #include <multiprocessing/work/code_table.hpp>
 #include <multiprocessing/work/task_board.hpp>
 

@@ -25,6 +25,7 @@
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/exception.hpp>
+#include <multiprocessing/work/annex_maker.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/code_table.hpp>
 #include <multiprocessing/work/stop_request.hpp>
