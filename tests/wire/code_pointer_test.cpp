@@ -161,6 +161,16 @@ TEST_CASE("a function's place is that of its module", "[code_pointer]") {
   CHECK(wire::function_at<int(int)>({}, os::ModuleTable::now()) == nullptr);
 }
 
+TEST_CASE("a table of no module has no code", "[code_pointer]") {
+  os::ModuleTable const nowhere;
+  CHECK(nowhere.is_empty());
+  CHECK_FALSE(os::ModuleTable::now().is_empty());
+  CHECK(support::message_of<mp::UnpicklingError>([&] {
+          wire::function_at<int(int)>(wire::place_of(&square), nowhere);
+        }) == "decoding meets a function, and none is accepted from another program");
+  CHECK(wire::function_at<int(int)>({}, nowhere) == nullptr);
+}
+
 TEST_CASE("a function's place is the same in a child", "[code_pointer]") {
   auto const place = wire::place_of(&square);
   support::RawChild child([&] {

@@ -151,6 +151,9 @@ class ModuleTable {
     return *latest;
   }
 
+  /// Of no module: nothing that asks it gets any code. What a default one is.
+  bool is_empty() const noexcept { return modules_ == nullptr; }
+
   /// Null when no module of this identity was loaded.
   Module const* find(std::uint64_t identity) const noexcept {
     if (modules_ == nullptr) return nullptr;

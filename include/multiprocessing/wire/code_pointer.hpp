@@ -60,8 +60,16 @@ inline CodePlace place_of_address(std::uintptr_t address) {
   throw UnpicklingError("module " + std::string(name) + " is not loaded in the child");
 }
 
+/// Throws: UnpicklingError where code is not accepted, wherever it is.
+inline void require_code(os::ModuleTable const& modules) {
+  if (modules.is_empty()) {
+    throw UnpicklingError("decoding meets a function, and none is accepted from another program");
+  }
+}
+
 inline std::uintptr_t address_at(CodePlace const& place, os::ModuleTable const& modules) {
   if (place == CodePlace{}) return 0;
+  require_code(modules);
   auto const* const module = modules.find(place.module);
   if (module == nullptr) throw_missing(place, modules);
   if (!module->has_code_at(place.offset)) {
@@ -127,7 +135,9 @@ void CEREAL_LOAD_FUNCTION_NAME(Decoder& decoder, Pointer& pointer) {
   MemberFunctionPlace read;
   decoder.read(&read, sizeof read);
   os::MemberFunction parts{read.word, read.adjustment};
-  if (!parts.is_virtual()) {
+  if (parts.is_virtual()) {
+    code_pointer_detail::require_code(decoder.modules());
+  } else {
     parts.word = code_pointer_detail::address_at(read.place, decoder.modules());
   }
   pointer = os::put_together<Pointer>(parts);
