@@ -17,6 +17,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct AcceptorOptions {
   int family = AF_UNSPEC;
   int backlog = 128;
   AuthKey key = {};
+  /// A path that a killed listener has left behind: an error, or taken over.
+  enum class StalePath { Refuse, Replace } stale_path = StalePath::Refuse;
   /// More than any honest side needs to answer, on any network.
   base::Deadline::Clock::duration proof_time = std::chrono::seconds(10);
 };
@@ -110,7 +113,18 @@ class Acceptor {
 
   static os::Fd listen(Address const& address, AcceptorOptions const& options) {
     require_proof(address.is_local(), options.key);
-    return os::listen_at(address.resolve(options.family).front(), options.backlog);
+    auto const place = address.resolve(options.family).front();
+    if (!address.is_path() || options.stale_path == AcceptorOptions::StalePath::Refuse) {
+      return os::listen_at(place, options.backlog);
+    }
+    os::FolderLock const lock(address.str());
+    try {
+      return os::listen_at(place, options.backlog);
+    } catch (std::system_error const& error) {
+      if (error.code() != std::errc::address_in_use || !lock.is_mine()) throw;
+      if (!os::remove_stale_path(address.str())) throw;
+    }
+    return os::listen_at(place, options.backlog);
   }
 
   /// Null when it has yet to prove that it may.

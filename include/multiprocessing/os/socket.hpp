@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
@@ -19,6 +21,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/fd.hpp>
@@ -78,6 +81,39 @@ inline Fd listen_at(SocketAddress const& address, int backlog) {
   }
   if (::listen(socket.get(), backlog) == -1) throw_errno("listen", address.text());
   return socket;
+}
+
+/// Held while a path is looked at, removed and bound again: of two that find the same dead listener
+/// there, the second would remove what the first has made meanwhile. Advisory; goes with its
+/// holder.
+class FolderLock {
+ public:
+  /// Of the folder of `path`. Does not block: it may belong to another.
+  explicit FolderLock(std::string const& path) {
+    auto const slash = path.find_last_of('/');
+    auto const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
+    Fd fd(retry_eintr([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    // Not by ::flock(): its header's function hides the struct.
+    if (fd && ::syscall(SYS_flock, fd.get(), LOCK_EX | LOCK_NB) == 0) folder_ = std::move(fd);
+  }
+
+  bool is_mine() const noexcept { return static_cast<bool>(folder_); }
+
+ private:
+  Fd folder_;
+};
+
+/// Removes the file of a listener that is gone. False: somebody listens there, or it is no socket.
+/// Throws: std::system_error. REQUIRES: a FolderLock.
+inline bool remove_stale_path(std::string const& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == -1) return errno == ENOENT;
+  if (!S_ISSOCK(status.st_mode)) return false;
+  Fd const probe = socket_detail::create(AF_UNIX);
+  if (::fcntl(probe.get(), F_SETFL, O_NONBLOCK) == -1) throw_errno("fcntl", "O_NONBLOCK");
+  auto const address = SocketAddress::path(path);
+  if (::connect(probe.get(), address.get(), address.size()) == 0) return false;
+  return errno == ECONNREFUSED && ::unlink(path.c_str()) == 0;
 }
 
 inline void remove_file(std::string const& path) noexcept { ::unlink(path.c_str()); }
