@@ -16,11 +16,8 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <system_error>
-#include <thread>
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
@@ -32,6 +29,7 @@
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/serve/object_table.hpp>
 #include <multiprocessing/serve/request.hpp>
+#include <multiprocessing/serve/visits.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/encoder.hpp>
 #include <multiprocessing/wire/parcel.hpp>
@@ -138,7 +136,8 @@ class Server {
       try {
         auto visitor = channel::receive_value<Visitor>(reception, server_detail::kServe,
                                                        base::Deadline::never());
-        accept(std::move(visitor->end));
+        visits_.begin(
+            std::move(visitor->end), [this](Visit& its) { serve(its); }, &refuse);
       } catch (ShutDown const&) {
         break;
       } catch (EOFError const&) {  // nobody is left who could call
@@ -147,74 +146,18 @@ class Server {
       } catch (std::system_error const&) {
       }
     }
-    for (auto& each : visits_) each.stop();
-    visits_.clear();  // waits for calls
+    visits_.stop([](channel::PipeEnd& end) { end.give_up(); });
+    visits_.join();  // waits for calls
     objects_.clear();
     current() = nullptr;
   }
 
  private:
-  /// A thread, and the end that it answers at.
-  class Visit {
-   public:
-    explicit Visit(std::shared_ptr<channel::PipeEnd> end) : end_(std::move(end)) {}
-
-    /// A call that runs is still answered.
-    void stop() noexcept {
-      std::lock_guard const guard(mutex_);
-      is_stopped_ = true;
-      if (!is_answering_ && end_ != nullptr) end_->give_up();
-    }
-    /// Of the thread: whether it is answering, until it waits again. False: it has been stopped.
-    bool set_answering(bool is_answering) {
-      std::lock_guard const guard(mutex_);
-      is_answering_ = is_answering;
-      return !is_stopped_;
-    }
-    /// Its last use of the end, and of what lies in the pipe.
-    void drop_end() noexcept {
-      std::shared_ptr<channel::PipeEnd> gone;
-      std::lock_guard const guard(mutex_);
-      gone = std::move(end_);
-    }
-    /// REQUIRES: drop_end() has not been called.
-    channel::PipeEnd& end() const noexcept { return *end_; }
-
-    /// Runs `body` in the thread. Throws: std::system_error when there can be none.
-    template <class Body>
-    void begin(Body const& body) {
-      thread_ = std::jthread([this, body] {
-        body(*this);
-        is_over_ = true;
-      });
-    }
-    bool is_over() const noexcept { return is_over_.load(); }
-
-   private:
-    std::mutex mutex_;
-    std::shared_ptr<channel::PipeEnd> end_;  // changes under mutex_, by the thread alone
-    // guarded by mutex_
-    bool is_answering_ = true;
-    bool is_stopped_ = false;
-
-    std::atomic<bool> is_over_{false};
-    std::jthread thread_;  // last: it is joined before what it uses goes
-  };
+  using Visit = serve::Visit<channel::PipeEnd>;
 
   static std::atomic<Server*>& current() noexcept {
     static std::atomic<Server*> server{nullptr};
     return server;
-  }
-
-  void accept(std::shared_ptr<channel::PipeEnd> end) {
-    visits_.remove_if([](Visit const& visit) { return visit.is_over(); });
-    auto& visit = visits_.emplace_back(std::move(end));
-    try {
-      visit.begin([this](Visit& its) { serve(its); });
-    } catch (std::exception const&) {  // no thread can be made
-      refuse(visit.end());
-      visits_.pop_back();
-    }
   }
 
   /// In place of a hello: why not. REQUIRES: called while an exception is handled.
@@ -274,7 +217,7 @@ class Server {
   ServerAddress const address_;
   unsigned const forks_ = os::fork_generation();
   ObjectTable objects_;
-  std::list<Visit> visits_;
+  Visits<channel::PipeEnd> visits_;
 };
 
 }  // namespace multiprocessing::serve
