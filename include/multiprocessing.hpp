@@ -5,6 +5,7 @@
 #include <multiprocessing/array.hpp>                  // IWYU pragma: export
 #include <multiprocessing/async_result.hpp>           // IWYU pragma: export
 #include <multiprocessing/barrier.hpp>                // IWYU pragma: export
+#include <multiprocessing/base_manager.hpp>           // IWYU pragma: export
 #include <multiprocessing/call.hpp>                   // IWYU pragma: export
 #include <multiprocessing/channel.hpp>                // IWYU pragma: export
 #include <multiprocessing/condition.hpp>              // IWYU pragma: export
@@ -20,6 +21,7 @@
 #include <multiprocessing/lock.hpp>                   // IWYU pragma: export
 #include <multiprocessing/logging.hpp>                // IWYU pragma: export
 #include <multiprocessing/manager.hpp>                // IWYU pragma: export
+#include <multiprocessing/manager_server.hpp>         // IWYU pragma: export
 #include <multiprocessing/namespace_proxy.hpp>        // IWYU pragma: export
 #include <multiprocessing/object_proxy.hpp>           // IWYU pragma: export
 #include <multiprocessing/pickle.hpp>                 // IWYU pragma: export
@@ -29,6 +31,7 @@
 #include <multiprocessing/process_pool_executor.hpp>  // IWYU pragma: export
 #include <multiprocessing/progress.hpp>               // IWYU pragma: export
 #include <multiprocessing/queue.hpp>                  // IWYU pragma: export
+#include <multiprocessing/remote_manager.hpp>         // IWYU pragma: export
 #include <multiprocessing/semaphore.hpp>              // IWYU pragma: export
 #include <multiprocessing/set_proxy.hpp>              // IWYU pragma: export
 #include <multiprocessing/shareable_list.hpp>         // IWYU pragma: export

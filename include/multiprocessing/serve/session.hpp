@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: BSL-1.0
+// What a program of elsewhere has of a server's objects.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <utility>
+
+#include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/os/random.hpp>
+#include <multiprocessing/serve/exposed_type.hpp>
+#include <multiprocessing/serve/network_request.hpp>
+
+namespace multiprocessing::serve {
+
+/// An object, and what may be done with it.
+struct Exposed {
+  ExposedType const* type;
+  std::shared_ptr<ExposedObject> object;
+};
+
+/// Its connections share it; with the last one it goes, and what nobody else has of its objects.
+/// Numbers of objects mean nothing in another session. Threads: all members safe.
+class Session {
+ public:
+  std::uint64_t add(Exposed object) {
+    std::lock_guard const guard(mutex_);
+    objects_.emplace(++last_, std::move(object));
+    return last_;
+  }
+  /// Throws: Error when there is none.
+  Exposed at(std::uint64_t number) const {
+    std::lock_guard const guard(mutex_);
+    auto const found = objects_.find(number);
+    if (found == objects_.end()) throw Error("the object has gone");
+    return found->second;
+  }
+  void remove(std::uint64_t number) noexcept {
+    std::unordered_map<std::uint64_t, Exposed>::node_type gone;  // is destroyed without the mutex
+    std::lock_guard const guard(mutex_);
+    gone = objects_.extract(number);
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  // guarded by mutex_
+  std::unordered_map<std::uint64_t, Exposed> objects_;
+  std::uint64_t last_ = 0;
+};
+
+/// Threads: all members safe.
+class Sessions {
+ public:
+  /// Throws: std::system_error.
+  std::pair<SessionKey, std::shared_ptr<Session>> begin() {
+    SessionKey key;
+    os::fill_with_random(std::as_writable_bytes(std::span(key)));
+    auto session = std::make_shared<Session>();
+    std::lock_guard const guard(mutex_);
+    std::erase_if(sessions_, [](auto const& each) { return each.second.expired(); });
+    sessions_.emplace(key, session);
+    return {key, std::move(session)};
+  }
+  /// Throws: Error when it has ended.
+  std::shared_ptr<Session> join(SessionKey const& key) const {
+    std::lock_guard const guard(mutex_);
+    auto const found = sessions_.find(key);
+    auto session = found != sessions_.end() ? found->second.lock() : nullptr;
+    if (session == nullptr) throw Error("the session has ended, and its objects have gone");
+    return session;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<SessionKey, std::weak_ptr<Session>> sessions_;  // guarded by mutex_
+};
+
+}  // namespace multiprocessing::serve
