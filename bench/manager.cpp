@@ -9,13 +9,13 @@
 //   pipe                        as many bytes as a dict_set has are sent, and one comes back: the
 //                               floor
 //   locked_map                  a std::map of this process under an mp::Lock: no process between
-//   set_parked, pipe_parked     dict_set and pipe after a pause, in which whoever waits falls
-//   asleep
+//   set_parked, pipe_parked     dict_set and pipe after a nap, in which whoever waits falls asleep;
+//   parked_futex                two processes that wake each other by a futex, after the same.
+//   These
+//                               three have p50_us and p99_us
 //
 // N processes do the same at once, and time is per operation, whoever does it. They are forked
 // before the time begins. CPU is of the one that waits for them: no matter.
-#include <unistd.h>
-
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -32,6 +32,8 @@
 #include <multiprocessing/pickle.hpp>
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>
+
+#include "naps.hpp"
 
 namespace {
 
@@ -157,28 +159,18 @@ void pipe(benchmark::State& state) {
 }
 BENCHMARK(pipe)->UseRealTime();
 
-/// `operation()` each time that the other side has been left alone for a while.
-template <class Operation>
-void after_pauses(benchmark::State& state, Operation const& operation) {
-  constexpr useconds_t kPause = 2'000;
-  for (auto _ : state) {
-    ::usleep(kPause);
-    auto const begin = Clock::now();
-    operation();
-    state.SetIterationTime(std::chrono::duration<double>(Clock::now() - begin).count());
-  }
-}
 void set_parked(benchmark::State& state) {
   mp::Manager const manager;
   auto const dict = manager.dict<int, int>();
-  after_pauses(state, [&] { dict.set(1, 2); });
+  bench::time_after_nap(state, [&] { dict.set(1, 2); });
 }
 void pipe_parked(benchmark::State& state) {
   Echo const echo;
-  after_pauses(state, [&] { echo.ask(); });
+  bench::time_after_nap(state, [&] { echo.ask(); });
 }
-BENCHMARK(set_parked)->UseManualTime();
-BENCHMARK(pipe_parked)->UseManualTime();
+BENCHMARK(set_parked)->Iterations(bench::kNaps)->UseManualTime();
+BENCHMARK(pipe_parked)->Iterations(bench::kNaps)->UseManualTime();
+BENCHMARK(bench::parked_futex)->Iterations(bench::kNaps)->UseManualTime();
 
 }  // namespace
 
