@@ -27,6 +27,7 @@
 #include <multiprocessing/pickle.hpp>                 // IWYU pragma: export
 #include <multiprocessing/pipe.hpp>                   // IWYU pragma: export
 #include <multiprocessing/pool.hpp>                   // IWYU pragma: export
+#include <multiprocessing/pool_proxy.hpp>             // IWYU pragma: export
 #include <multiprocessing/process.hpp>                // IWYU pragma: export
 #include <multiprocessing/process_pool_executor.hpp>  // IWYU pragma: export
 #include <multiprocessing/progress.hpp>               // IWYU pragma: export

@@ -25,6 +25,8 @@ using support::BySpawn;
 
 namespace {
 
+int twice(int& x) { return x *= 2; }
+
 /// Not to be copied, nor sent.
 class Account {
  public:
@@ -104,6 +106,16 @@ TEMPLATE_TEST_CASE("proxies go to other processes, and back", "[object_proxy]", 
   CHECK(status.exitcode() == 0);
   CHECK(queue.get() == account);
   CHECK(account.call(&Account::balance) == 105);
+}
+
+TEST_CASE("a function by its name is called with the object", "[object_proxy]") {
+  mp::Manager const manager;
+  auto const number = manager.create<int>(1);
+  CHECK(number.with(twice) == 2);
+  auto const dict = manager.dict<int, int>({{1, 4}});
+  CHECK(dict.update(1, twice) == 8);
+  auto const list = manager.list<int>({8});
+  CHECK(list.update(0, twice) == 16);
 }
 
 }  // namespace object_proxy_test

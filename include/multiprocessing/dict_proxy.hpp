@@ -125,7 +125,7 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
   /// { ++x; }). Returns what f does. Throws: as with().
   template <class F>
   requires std::is_invocable_v<F const&, Value&>
-  auto update(Key const& key, F const& f) const {
+  auto update(Key const& key, F f) const {
     return this->run_checked(
         "update", [](Map& map, Key its, F change) { return change(map[std::move(its)]); }, key, f);
   }

@@ -58,7 +58,7 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
   /// f(element), in place. Returns what f does. Throws: as with().
   template <class F>
   requires std::is_invocable_v<F const&, T&>
-  auto update(std::int64_t index, F const& f) const {
+  auto update(std::int64_t index, F f) const {
     return this->run_checked(
         "update",
         [](Vector& vector, std::int64_t i, F change) {

@@ -52,6 +52,9 @@
 
 namespace multiprocessing {
 
+class PoolProxy;
+struct PoolOptions;
+
 struct ManagerOptions {
   /// Default: what set_start_method() says.
   std::optional<StartMethod> start_method = std::nullopt;
@@ -157,6 +160,12 @@ class Manager {
                   "multiprocessing: the class can not be made from these arguments");
     return ObjectProxy<T>(make<T>("create", args...));
   }
+
+  /// A pool of that process. Needs <multiprocessing/pool_proxy.hpp>. Throws: as Pool's constructor;
+  /// TypeError for an initializer that can not be sent.
+  PoolProxy Pool() const;
+  PoolProxy Pool(int processes) const;
+  PoolProxy Pool(PoolOptions const& options) const;
 
   // Shared objects, which need no process. They stay when it has gone.
 

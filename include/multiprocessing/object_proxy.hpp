@@ -27,7 +27,7 @@ class Base {
   /// (resource_deadlock_would_occur) from f, for a call that would wait for itself, and
   /// (resource_unavailable_try_again) when that process can not serve one more thread.
   template <class F, class... Args>
-  auto with(F const& f, Args const&... args) const {
+  auto with(F f, Args const&... args) const {
     return run_checked("with", f, args...);
   }
 
@@ -59,6 +59,11 @@ class Base {
   template <class F, class... Args>
   auto run(char const* verb, F const& f, Args const&... args) const {
     return remote_.call(channel::Call{name_, verb}, f, args...);
+  }
+  /// The U that f(object, args...) has held().
+  template <class U, class F, class... Args>
+  serve::Remote<U> made_by(char const* verb, F const& f, Args const&... args) const {
+    return remote_.template made_by<U>(channel::Call{name_, verb}, f, args...);
   }
 
  private:

@@ -25,6 +25,10 @@ namespace multiprocessing::serve {
 /// What having an object is.
 struct Token {};
 
+/// Whether calls may be at a T at once; specialized for those whose members are safe.
+template <class T>
+inline constexpr bool kIsThreadSafe = false;
+
 /// Of any type.
 class Object {
  public:

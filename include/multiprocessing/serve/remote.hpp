@@ -15,6 +15,13 @@
 
 namespace multiprocessing::serve {
 
+/// Makes an object of the server, of what a call of it has made there. REQUIRES: this is its
+/// process.
+template <class T>
+TokenHandle held(T value) {
+  return {Server::of_this_process()->objects().add(std::make_shared<Held<T>>(std::move(value)))};
+}
+
 /// What all handles of a T in a process that are copies of each other have.
 class Possession {
  public:
@@ -57,6 +64,13 @@ class Remote {
                                                    possession_->token().id(), f, args...);
   }
 
+  /// The U that f(object, args...) has held(): as call().
+  template <class U, class F, class... Args>
+  Remote<U> made_by(channel::Call call, F const& f, Args const&... args) const {
+    auto const made = this->call(call, f, args...);
+    return Remote<U>(std::make_shared<Possession>(possession_->address(), made.token));
+  }
+
   friend bool operator==(Remote const& a, Remote const& b) noexcept {
     return a.possession_->token() == b.possession_->token();
   }
@@ -75,6 +89,9 @@ class Remote {
   }
 
  private:
+  template <class U>
+  friend class Remote;
+
   explicit Remote(std::shared_ptr<Possession const> possession)
       : possession_(std::move(possession)) {}
 

@@ -79,7 +79,7 @@ static_assert(std::is_trivially_copyable_v<RequestHead>);
 
 enum class ReplyKind : std::uint8_t { Value, Exception };
 
-/// `f(object, args...)`, while nobody else is at the object.
+/// `f(object, args...)`, while nobody else is at the object, if that is not thread-safe.
 template <class T, class F, class... Args>
 struct CallObject {
   using Result = std::remove_cvref_t<std::invoke_result_t<F&, T&, Args...>>;
@@ -94,7 +94,8 @@ struct CallObject {
     auto f = request.next<F>();
     std::tuple<Args...> args{request.next<Args>()...};
     auto const invoke = [&]() -> Result {
-      std::lock_guard const alone(object->lock());
+      std::unique_lock alone(object->lock(), std::defer_lock);
+      if constexpr (!kIsThreadSafe<T>) alone.lock();
       base::ScopeGuard const end_copy([&] { request.end_if_forked(); });
       return std::apply(
           [&](Args&... each) -> Result { return std::invoke(f, value, std::move(each)...); }, args);
