@@ -9,10 +9,8 @@
 //   pipe                        as many bytes as a dict_set has are sent, and one comes back: the
 //                               floor
 //   locked_map                  a std::map of this process under an mp::Lock: no process between
-//   set_parked, pipe_parked     dict_set and pipe after a nap, in which whoever waits falls asleep;
-//   parked_futex                two processes that wake each other by a futex, after the same.
-//   These
-//                               three have p50_us and p99_us
+//   set_parked, pipe_parked     dict_set and pipe after a nap, in which whoever waits falls asleep:
+//                               p50_us and p99_us, and of two wake-ups by a futex, in turns
 //
 // N processes do the same at once, and time is per operation, whoever does it. They are forked
 // before the time begins. CPU is of the one that waits for them: no matter.
@@ -162,15 +160,14 @@ BENCHMARK(pipe)->UseRealTime();
 void set_parked(benchmark::State& state) {
   mp::Manager const manager;
   auto const dict = manager.dict<int, int>();
-  bench::time_after_nap(state, [&] { dict.set(1, 2); });
+  bench::time_beside_futex(state, [&] { dict.set(1, 2); });
 }
 void pipe_parked(benchmark::State& state) {
   Echo const echo;
-  bench::time_after_nap(state, [&] { echo.ask(); });
+  bench::time_beside_futex(state, [&] { echo.ask(); });
 }
 BENCHMARK(set_parked)->Iterations(bench::kNaps)->UseManualTime();
 BENCHMARK(pipe_parked)->Iterations(bench::kNaps)->UseManualTime();
-BENCHMARK(bench::parked_futex)->Iterations(bench::kNaps)->UseManualTime();
 
 }  // namespace
 

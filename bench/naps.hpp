@@ -15,7 +15,9 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include <benchmark/benchmark.h>
@@ -28,17 +30,21 @@ constexpr int kNaps = 200;  // a measured time would have some sleep for an hour
 /// Times that are taken one by one.
 class Samples {
  public:
-  explicit Samples(::benchmark::State& state) : state_(state) {}
+  explicit Samples(::benchmark::State& state, std::string prefix = {})
+      : state_(state), prefix_(std::move(prefix)) {}
   ~Samples() {
     if (seconds_.empty()) return;
     std::sort(seconds_.begin(), seconds_.end());
-    state_.counters["p50_us"] = at(0.5);
-    state_.counters["p99_us"] = at(0.99);
+    state_.counters[prefix_ + "p50_us"] = at(0.5);
+    state_.counters[prefix_ + "p99_us"] = at(0.99);
   }
+  /// What the benchmark is about.
   void add(std::chrono::steady_clock::duration time) {
-    auto const seconds = std::chrono::duration<double>(time).count();
-    seconds_.push_back(seconds);
-    state_.SetIterationTime(seconds);
+    note(time);
+    state_.SetIterationTime(seconds_.back());
+  }
+  void note(std::chrono::steady_clock::duration time) {
+    seconds_.push_back(std::chrono::duration<double>(time).count());
   }
 
  private:
@@ -49,20 +55,24 @@ class Samples {
   }
 
   ::benchmark::State& state_;
+  std::string const prefix_;
   std::vector<double> seconds_;
 };
 
-/// Without the nap.
+/// How long it takes after a nap.
+template <class Call>
+std::chrono::steady_clock::duration after_nap(Call const& call) {
+  std::this_thread::sleep_for(kNap);
+  auto const begin = std::chrono::steady_clock::now();
+  call();
+  return std::chrono::steady_clock::now() - begin;
+}
 template <class Call>
 void time_after_nap(::benchmark::State& state, Call const& call) {
   Samples samples(state);
-  for (auto _ : state) {
-    std::this_thread::sleep_for(kNap);
-    auto const begin = std::chrono::steady_clock::now();
-    call();
-    samples.add(std::chrono::steady_clock::now() - begin);
-  }
+  for (auto _ : state) samples.add(after_nap(call));
 }
+
 /// Two words: what is asked, what is answered.
 class OnFutex {
  public:
@@ -102,10 +112,17 @@ class OnFutex {
   pid_t child_;
 };
 
-/// What two wake-ups take after the nap: the floor of a call of another process.
-inline void parked_futex(::benchmark::State& state) {
+/// ... beside two wake-ups by a futex, the floor of a call of another process: in turns, because
+/// the machine changes its mind about how long a processor takes to wake.
+template <class Call>
+void time_beside_futex(::benchmark::State& state, Call const& call) {
   OnFutex futex;
-  time_after_nap(state, [&] { futex.call(); });
+  Samples samples(state);
+  Samples floor(state, "futex_");
+  for (auto _ : state) {
+    samples.add(after_nap(call));
+    floor.note(after_nap([&] { futex.call(); }));
+  }
 }
 
 }  // namespace bench

@@ -6,8 +6,8 @@
 //   threads/pipelined/N  N times into a queue with a condition variable, from which threads take
 //   async/pipelined/N    N times std::async
 //   X/round_trip         one call, and its result; the next one begins when that is there
-//   X/parked             the same after 2 ms of sleep
-//   futex/parked         two processes that wake each other by a futex, after the same
+//   X/parked             the same after 2 ms of sleep; futex_p50_us is of two processes that wake
+//                        each other by a futex after the same, in turns with that
 //   pool/bytes/N         one call with N bytes, which it returns
 //   pool/workers/W       100,000 times apply_async, then get, with W workers
 //   pool/imap/N          N items, one task for each
@@ -188,7 +188,7 @@ template <class On>
 void parked(benchmark::State& state) {
   On on;
   int x = 0;
-  bench::time_after_nap(state, [&] { x = on.call(x); });
+  bench::time_beside_futex(state, [&] { x = on.call(x); });
   benchmark::DoNotOptimize(x);
 }
 
@@ -305,9 +305,6 @@ int main(int argc, char** argv) {
 #endif
   register_on<OnThreads>("threads", 100'000);
   register_on<OnAsync>("async", 1000);
-  benchmark::RegisterBenchmark("futex/parked", &bench::parked_futex)
-      ->Iterations(kNaps)
-      ->UseManualTime();
   benchmark::RegisterBenchmark("pool/bytes", &bytes)
       ->RangeMultiplier(64)
       ->Range(8, 64 << 20)
