@@ -39,6 +39,7 @@ class RawArray {
   using difference_type = std::ptrdiff_t;
   using reference = T&;
   using iterator = T*;
+  /// For Pool::map(), in place.
   using SharedElements = RawArray;  // for Pool::map, in place
 
   /// `size` elements, all bytes zero, and memory for them all.
@@ -47,6 +48,7 @@ class RawArray {
   template <std::integral Size>
   explicit RawArray(Size size) : RawArray(Zeroed{checked(size)}) {}
 
+  /// These elements. Throws: as above.
   RawArray(std::initializer_list<T> elements) : RawArray(Zeroed{elements.size()}) {
     std::ranges::copy(elements, begin());
   }
@@ -138,6 +140,7 @@ class RawArray {
   shm::Shared<Header> header_;
 };
 
+/// Python: the keyword arguments of multiprocessing.Array.
 struct ArrayOptions {
   /// A lock that others may use, too; nullopt: an RLock of its own.
   std::optional<AnyLock> lock = {};
@@ -162,6 +165,7 @@ class Array : public RawArray<T> {
       !std::derived_from<std::remove_cvref_t<Range>, RawArray<T>>)explicit Array(Range const& range)
       : Array(ArrayOptions{}, range) {}
 
+  /// The same, with options.
   template <std::integral Size>
   Array(ArrayOptions options, Size size) : RawArray<T>(size), lock_(chosen(options)) {}
   Array(ArrayOptions options, std::initializer_list<T> elements)
@@ -174,6 +178,7 @@ class Array : public RawArray<T> {
   /// Access to all. Blocks: for the lock.
   [[nodiscard]] Guard lock() const;
 
+  /// The lock that guards it. Python: Array.get_lock
   AnyLock const& get_lock() const noexcept { return lock_; }
 
   /// For the wire.
@@ -206,6 +211,7 @@ class Array<T>::Guard {
   Guard& operator=(Guard const&) = delete;
 
   std::span<T> operator*() const noexcept { return whole_; }
+  /// REQUIRES: below size().
   T& operator[](std::size_t index) const noexcept { return whole_[index]; }
   T* begin() const noexcept { return whole_.begin(); }
   T* end() const noexcept { return whole_.end(); }

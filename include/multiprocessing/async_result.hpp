@@ -34,6 +34,7 @@ inline constexpr CancelRunning cancel_running{};
 class ResultCallback {
  public:
   ResultCallback() = default;
+  /// From whatever std::function can be made of without saying its type.
   template <class F>
   requires(!std::is_same_v<std::decay_t<F>, ResultCallback>) ResultCallback(F&& f)
       : ResultCallback(std::function(std::forward<F>(f))) {}

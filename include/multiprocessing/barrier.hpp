@@ -20,6 +20,7 @@
 
 namespace multiprocessing {
 
+/// Python: the optional arguments of multiprocessing.Barrier.
 struct BarrierOptions {
   /// Run by one of the parties, when all have come and before any goes on. It must not use the
   /// barrier; who does gets std::system_error (resource_deadlock_would_occur).
@@ -74,6 +75,7 @@ class Barrier {
   /// Makes it a new one: those who wait get BrokenBarrierError, who comes later does not.
   void reset() const { state_->reset(); }
 
+  /// How many it waits for.
   int parties() const noexcept { return static_cast<int>(state_->parties()); }
   /// How many wait now.
   int n_waiting() const noexcept { return static_cast<int>(state_->waiting()); }

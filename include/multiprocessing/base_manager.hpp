@@ -24,6 +24,7 @@
 
 namespace multiprocessing {
 
+/// Python: the keyword arguments of BaseManager.register.
 struct RegisterOptions {
   /// Whether calls may be at an object at once. Otherwise each waits until the one before has
   /// returned: a call that waits for another one's effect would wait for ever.
@@ -34,6 +35,7 @@ struct RegisterOptions {
 template <class T>
 class RegisteredType {
  public:
+  /// Not called by users.
   explicit RegisteredType(serve::ExposedType& type) : type_(type) {}
 
   /// A pointer to a member function, or a function or lambda that takes a T& first. Others call it

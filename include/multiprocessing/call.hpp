@@ -25,12 +25,14 @@
 
 namespace multiprocessing {
 
+/// What can be said of a call(). Python: none
 struct CallOptions {
   /// The process is killed when it has not ended by then; what it has started is not. Begins when
   /// the process does. Default: it has all the time.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   /// Bytes that the process may allocate beyond what it begins with. Default: what the machine has.
   std::optional<std::uint64_t> max_memory = std::nullopt;
+  /// Default: what set_start_method() says.
   std::optional<StartMethod> start_method = std::nullopt;
 };
 

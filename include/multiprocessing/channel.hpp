@@ -30,6 +30,7 @@ namespace channel_detail {
 template <class Self>
 class Half {
  public:
+  /// A copy is the same half; a handle that was moved from has none.
   Half(Half const& other) : end_(other.end_) { channel::note_handle(end_); }
   Half(Half&& other) noexcept : end_(std::move(other.end_)) { channel::note_handle(end_); }
   Half& operator=(Half const&) = default;

@@ -87,6 +87,7 @@ class Condition {
     queue_->notify_all(queue_.id());
   }
 
+  /// The lock's own, as AnyLock's members of these names.
   bool acquire() const { return lock_.acquire(); }
   template <class Rep, class Period>
   [[nodiscard]] bool acquire(std::chrono::duration<Rep, Period> timeout) const {
@@ -108,6 +109,7 @@ class Condition {
   [[nodiscard]] bool locked() const noexcept { return lock_.locked(); }
   [[nodiscard]] bool recovered() const noexcept { return lock_.recovered(); }
 
+  /// The lock that it was made with, or made itself. Python: none
   AnyLock const& get_lock() const noexcept { return lock_; }
 
   /// "<Condition(<RLock(owner=None)>)>".

@@ -19,8 +19,10 @@ namespace multiprocessing {
 /// differs: there queues and locks are tied to it
 class Context {
  public:
+  /// As get_context() does.
   explicit Context(StartMethod method) noexcept : method_(method) {}
 
+  /// What its processes and pools are started by.
   StartMethod get_start_method() const noexcept { return method_; }
 
   /// As Process's constructors. An explicit start method in the options counts.

@@ -27,6 +27,7 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
   using Map = std::map<Key, Value>;
 
  public:
+  /// What operator[] gives: the place of an item, to be assigned to, or read.
   using Item = proxy_detail::Item<DictProxy, Key, Value>;
   using key_type = Key;
   using value_type = typename Map::value_type;
@@ -130,6 +131,7 @@ class DictProxy : public proxy_detail::Base<std::map<Key, Value>> {
         "update", [](Map& map, Key its, F change) { return change(map[std::move(its)]); }, key, f);
   }
 
+  /// Copies, by keys in order, as all was at one moment.
   std::vector<Key> keys() const {
     return this->run("keys", [](Map& map) {
       std::vector<Key> all;

@@ -24,11 +24,13 @@ class Event {
   /// Throws: std::bad_alloc, std::system_error.
   Event() : state_(shm::Shared<sync::WaitWord>::make(0)) {}
 
+  /// Whether it is set. No system call.
   [[nodiscard]] bool is_set() const noexcept { return is_set(state_->value()); }
 
   /// Wakes all who wait. No system call when nobody does. Async-signal-safe.
   void set() const noexcept { state_->set_bits(kSet); }
 
+  /// Who waits from now on, waits until it is set again.
   void clear() const noexcept {
     for (auto value = state_->value(); is_set(value);) {
       // Nobody sleeps while it is set. The rest of the value counts how often it was cleared.

@@ -40,6 +40,7 @@ class Fd {
     return Fd(std::move(copy));
   }
 
+  /// The descriptor, which stays its own; -1 when it has none.
   int get() const noexcept { return fd_.get(); }
   explicit operator bool() const noexcept { return static_cast<bool>(fd_); }
   /// Gives it up: the caller closes it.

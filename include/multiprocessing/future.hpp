@@ -169,6 +169,7 @@ inline constexpr auto FIRST_EXCEPTION = ReturnWhen::first_exception;
 /// What wait() returns: each future once, in their order.
 template <class R>
 struct DoneAndNotDone {
+  /// Those that are done, and those that are not.
   std::vector<Future<R>> done;
   std::vector<Future<R>> not_done;
 };

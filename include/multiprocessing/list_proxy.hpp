@@ -31,6 +31,7 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
   using Vector = std::vector<T>;
 
  public:
+  /// What operator[] gives: the place of an item, to be assigned to, or read.
   using Item = proxy_detail::Item<ListProxy, std::int64_t, T>;
   using value_type = T;
 
@@ -67,6 +68,7 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
         index, f);
   }
 
+  /// Puts it, or them, behind the last.
   void append(T const& value) const {
     this->run(
         "append", [](Vector& vector, T its) { vector.push_back(std::move(its)); }, value);
@@ -141,6 +143,7 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
   }
   bool contains(T const& value) const { return count(value) != 0; }
 
+  /// The last becomes the first.
   void reverse() const {
     this->run("reverse", [](Vector& vector) { std::reverse(vector.begin(), vector.end()); });
   }
@@ -149,6 +152,7 @@ class ListProxy : public proxy_detail::Base<std::vector<T>> {
     this->run("sort", [](Vector& vector) { std::stable_sort(vector.begin(), vector.end()); });
   }
 
+  /// All of it, as it was at one moment.
   std::vector<T> copy() const {
     return this->run("copy", [](Vector& vector) { return vector; });
   }

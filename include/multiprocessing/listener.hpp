@@ -21,6 +21,7 @@
 
 namespace multiprocessing {
 
+/// Python: the arguments of multiprocessing.connection.Listener.
 struct ListenerOptions {
   /// None: one that nobody else has, of the family; without a file.
   Address address = {};
@@ -34,6 +35,7 @@ struct ListenerOptions {
   int family = AF_UNSPEC;
 };
 
+/// Python: the arguments of multiprocessing.connection.Client.
 struct ClientOptions {
   /// Of the listener.
   Address address = {};

@@ -41,6 +41,7 @@ inline Logger& log_to_stderr(LogLevel level) {
 /// Python: logging.handlers.QueueHandler
 class QueueLogHandler final : public LogHandler {
  public:
+  /// It may have a maxsize, so that lost records and not memory are the bound.
   explicit QueueLogHandler(Queue<LogRecord> queue) : queue_(std::move(queue)) {}
 
   void handle(LogRecord const& record) override {

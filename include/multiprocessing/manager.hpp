@@ -55,6 +55,7 @@ namespace multiprocessing {
 class PoolProxy;
 struct PoolOptions;
 
+/// What can be said of its process.
 struct ManagerOptions {
   /// Default: what set_start_method() says.
   std::optional<StartMethod> start_method = std::nullopt;
@@ -132,6 +133,7 @@ class Manager {
 
   // Objects of its process.
 
+  /// A container in its process, with these items. Throws: as create().
   template <class Key, class Value>
   DictProxy<Key, Value> dict(std::map<Key, Value> const& items = {}) const {
     wire::require_picklable<Key>();
@@ -169,6 +171,7 @@ class Manager {
 
   // Shared objects, which need no process. They stay when it has gone.
 
+  /// As the classes of these names, made by this process.
   template <class T>
   multiprocessing::Queue<T> Queue(std::size_t maxsize = 0) const {
     return multiprocessing::Queue<T>(maxsize);

@@ -16,6 +16,7 @@
 
 namespace multiprocessing {
 
+/// Python: the arguments of BaseManager and its get_server.
 struct ManagerServerOptions {
   /// None: one that nobody else has, of the family. One that has been served before can be served
   /// again at once; also a path that a killed server has left behind.

@@ -30,6 +30,7 @@ class NamespaceProxy : public proxy_detail::Base<std::map<std::string, std::any>
   /// The value, to be assigned to, or read.
   Item operator[](std::string name) const;
 
+  /// Its value from now on, whatever type it had before.
   template <class T>
   void set(std::string const& name, T const& value) const {
     wire::require_picklable<T>();
@@ -103,6 +104,7 @@ class NamespaceProxy::Item {
   /// A text.
   Item const& operator=(char const* text) const { return *this = std::string(text); }
 
+  /// Its value. Throws: as NamespaceProxy::get().
   template <class T>
   T get() const {
     return space_->get<T>(name_);

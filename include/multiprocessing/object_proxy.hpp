@@ -76,6 +76,7 @@ class Base {
 template <class Proxy, class Key, class Value>
 class Item {
  public:
+  /// As the proxy makes it.
   Item(Proxy const& proxy, Key key) : proxy_(&proxy), key_(std::move(key)) {}
   Item(Item const&) = default;
   Item const& operator=(Value const& value) const {

@@ -55,6 +55,7 @@ concept SentAs = kIsSentAs<T, Sent>;
 /// moved from.
 class View {
  public:
+  /// The message, good as long as the View.
   std::span<std::byte const> bytes() const noexcept {
     return received_ ? received_->bytes() : std::span<std::byte const>();
   }
@@ -71,6 +72,7 @@ class View {
 /// sent, also when that has thrown, or moved from.
 class Loan {
  public:
+  /// To be written to, until it is sent.
   std::span<std::byte> bytes() const noexcept {
     return block_.lease ? std::span(block_.lease->data(), size_) : std::span<std::byte>();
   }
@@ -106,6 +108,7 @@ class Connection {
   static constexpr bool kReceivesAny = std::same_as<Received, Any>;
 
  public:
+  /// A copy is the same end; one that was moved from has none.
   Connection(Connection const& other) : end_(other.end_) { channel::note_handle(end_); }
   Connection(Connection&& other) noexcept : end_(std::move(other.end_)) {
     channel::note_handle(end_);

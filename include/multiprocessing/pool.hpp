@@ -93,9 +93,10 @@ struct ApplyOptions {
   ResultCallback callback = {};
   std::function<void(std::exception_ptr)> error_callback = {};
 };
+/// What can be said of a map that does not wait.
 struct MapAsyncOptions {
   std::optional<std::int64_t> chunksize = std::nullopt;  ///< see MapOptions
-  // Of a chunk, not an item, so say its size, too: see ApplyOptions.
+  /// Of a chunk, not an item, so say its size, too: see ApplyOptions.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   std::chrono::nanoseconds grace{0};
   int retries = 0;
@@ -104,12 +105,13 @@ struct MapAsyncOptions {
   ResultCallback callback = {};
   std::function<void(std::exception_ptr)> error_callback = {};
 };
+/// What can be said of an imap.
 struct ImapOptions {
   /// Items a worker takes at a time.
   std::int64_t chunksize = 1;
   /// How many chunks are on their way whose results have not been read; by default 4 a worker.
   std::optional<std::int64_t> buffersize = std::nullopt;
-  // Of a chunk: see ApplyOptions.
+  /// Of a chunk: see ApplyOptions.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   std::chrono::nanoseconds grace{0};
   int retries = 0;
@@ -324,6 +326,7 @@ class Pool {
   /// and once closed; BrokenProcessPool. Python: none
   void trace(std::string const& path) { crew("Pool.trace").trace("Pool.trace", path); }
 
+  /// What its workers are started by.
   StartMethod start_method() const noexcept { return start_method_; }
 
   /// Process ids of the workers that run now. A pid may be stale by the time it is read.

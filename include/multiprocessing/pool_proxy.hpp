@@ -366,6 +366,7 @@ class PoolProxy : public proxy_detail::Base<pool_proxy_detail::ServedPool> {
     return lazy<Unordered>("imap_unordered", options, f, std::forward<Items>(items));
   }
 
+  /// As Pool's, of the pool in the manager's process.
   void close() const {
     run("close", [](Served& pool) { pool.close(); });
   }

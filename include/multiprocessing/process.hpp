@@ -137,6 +137,7 @@ class Process {
                                                                                    Args&&... args)
       : Process(ProcessOptions{}, std::forward<F>(f), std::forward<Args>(args)...) {}
 
+  /// The same, with options.
   template <class F, class... Args>
   Process(ProcessOptions options, F&& f, Args&&... args) {
     static_assert(std::is_invocable_v<std::decay_t<F>, std::decay_t<Args>...>,

@@ -64,6 +64,7 @@ struct ExecutorMapOptions {
 
 /// What can be said of a call: see ApplyOptions of <multiprocessing/pool.hpp>. Python: none
 struct SubmitOptions {
+  /// As ApplyOptions has them.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   std::chrono::nanoseconds grace{0};
   int retries = 0;
@@ -90,6 +91,7 @@ class ProcessPoolExecutor {
   /// Blocks, throws: as Pool's constructor.
   explicit ProcessPoolExecutor(int max_workers)
       : ProcessPoolExecutor(ExecutorOptions{.max_workers = max_workers}) {}
+  /// The same, with options.
   explicit ProcessPoolExecutor(ExecutorOptions const& options)
       : crew_(std::make_shared<work::Crew>(crew_options(options))) {}
 

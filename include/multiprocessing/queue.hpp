@@ -123,6 +123,7 @@ class Base {
 template <class Self, class T>
 class Bounded : public Base<Self, T>, public channel::Puts<Self, T>, public channel::Gets<Self, T> {
  public:
+  /// Whether it holds its maxsize. Python differs: exact.
   [[nodiscard]] bool full() const noexcept {
     auto const most = this->port().lane().most_messages();
     return most != 0 && this->qsize() >= most;
@@ -184,6 +185,7 @@ class JoinableQueue : public queue_detail::Bounded<JoinableQueue<T>, T> {
   using Base = queue_detail::Bounded<JoinableQueue<T>, T>;
 
  public:
+  /// As Queue's.
   explicit JoinableQueue(std::size_t maxsize = 0) : Base(maxsize) {}
 
   /// An item that was got has been dealt with. Throws: std::invalid_argument when there were not so
@@ -226,6 +228,7 @@ class SimpleQueue : public queue_detail::Base<SimpleQueue<T>, T> {
  public:
   SimpleQueue() : Base(0) {}
 
+  /// Does not block. Throws: as Queue's.
   void put(T const& item) const {
     static_cast<void>(this->put_by("put", item, base::Deadline::never()));
   }

@@ -23,12 +23,15 @@
 
 namespace multiprocessing {
 
+/// Python: the arguments of BaseManager that connect() uses.
 struct RemoteManagerOptions {
   /// Of the server.
   Address address = {};
+  /// The server's; none: it asks for none.
   AuthKey authkey = {};
   /// For connecting, and the proofs. None: as long as it takes.
   std::optional<std::chrono::nanoseconds> timeout = {};
+  /// AF_UNIX, AF_INET or AF_INET6; AF_UNSPEC: what the address is.
   int family = AF_UNSPEC;
 };
 
@@ -155,6 +158,7 @@ class RemoteManager {
     return proxy<T>({"RemoteManager", "get"}, serve::NetworkClient::encoded(request));
   }
 
+  /// Of the server.
   Address const& address() const noexcept { return connected_->client.address(); }
 
  private:

@@ -18,7 +18,9 @@
 
 namespace multiprocessing {
 
+/// What a semaphore begins with.
 struct SemaphoreOptions {
+  /// What can be acquired at first.
   std::int64_t value = 1;
   /// What a process still holds when it dies is given back, at once. Then each process releases
   /// what it acquired itself, and nothing else. Complexity: 32 KiB, and a look at each process of
@@ -187,6 +189,7 @@ class Semaphore {
 /// same instant, while others wait, both may pass.) Python: multiprocessing.BoundedSemaphore.
 class BoundedSemaphore : public Semaphore {
  public:
+  /// As Semaphore's.
   explicit BoundedSemaphore(std::int64_t value = 1)
       : BoundedSemaphore(SemaphoreOptions{.value = value}) {}
   explicit BoundedSemaphore(SemaphoreOptions options)

@@ -48,6 +48,7 @@
 
 namespace multiprocessing {
 
+/// Python: the keyword arguments of ShareableList.
 struct ShareableListOptions {
   /// As SharedMemoryOptions::name.
   std::string name = {};
@@ -146,6 +147,7 @@ class ShareableList {
   /// Makes one. Throws: as SharedMemory.
   ShareableList(std::initializer_list<ShareableValue> values, ShareableListOptions options = {})
       : ShareableList(std::span(values.begin(), values.size()), std::move(options)) {}
+  /// The same, of a vector.
   explicit ShareableList(std::vector<ShareableValue> const& values,
                          ShareableListOptions options = {})
       : ShareableList(std::span(values), std::move(options)) {}
@@ -352,6 +354,7 @@ class ShareableList::Item {
   }
   Item const& operator=(Item const& other) const { return *this = other.value(); }
 
+  /// A copy of what lies there.
   ShareableValue value() const { return list_->get(index_); }
   operator ShareableValue() const { return value(); }
 

@@ -49,6 +49,7 @@ namespace multiprocessing {
 
 class SharedMemoryManager;
 
+/// Python: the arguments of shared_memory.SharedMemory.
 struct SharedMemoryOptions {
   /// Without slashes: "x" is what shm_open(3) calls "/x". Empty: none.
   std::string name = {};

@@ -25,6 +25,7 @@ inline void init(int argc, char const* const* argv) { launch::live_if_spawned(ar
 /// The same.
 inline void freeze_support(int argc, char const* const* argv) { init(argc, argv); }
 
+/// Python: the keyword arguments of set_start_method.
 struct SetStartMethodOptions {
   /// Also when a method has been set already, or asked for, which fixes it.
   bool force = false;

@@ -41,6 +41,7 @@ constexpr void require_atomic() {
 }
 }  // namespace value_detail
 
+/// Python: the keyword arguments of multiprocessing.Value.
 struct ValueOptions {
   /// A lock that others may use, too; nullopt: an RLock of its own.
   std::optional<AnyLock> lock = {};
@@ -108,6 +109,7 @@ class Value {
     return std::atomic_ref<T>(value_->value.get());
   }
 
+  /// The lock that guards it. Python: Value.get_lock
   AnyLock const& get_lock() const noexcept { return lock_; }
 
   /// Whether both are the same value.
@@ -181,6 +183,7 @@ class RawValue {
   explicit RawValue() : RawValue(T{}) {}
   explicit RawValue(T const& value) : value_(shm::Shared<State>::make(0, value)) {}
 
+  /// What is there now, and what is there from now on.
   [[nodiscard]] T value() const noexcept { return value_->value; }
   RawValue const& operator=(T const& value) const noexcept {
     value_->value = value;
@@ -189,6 +192,7 @@ class RawValue {
   T& operator*() const noexcept { return value_->value; }
   T* operator->() const noexcept { return &value_->value; }
 
+  /// Access by atomic operations alone: everywhere or nowhere.
   [[nodiscard]] std::atomic_ref<T> atomic() const noexcept {
     value_detail::require_atomic<T>();
     return std::atomic_ref<T>(value_->value);

@@ -30,6 +30,7 @@ concept Receivable = requires(T const& object) {
 /// descriptor, such as Process::sentinel().
 class Waitable {
  public:
+  /// Not owned: has to live as long.
   template <wait_detail::Receivable T>
   Waitable(T const* object)  // NOLINT: implicit, so that a list of pointers is one of these
       : object_(object),

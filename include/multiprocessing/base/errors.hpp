@@ -23,9 +23,11 @@ class Error : public std::runtime_error {
 /// A process ended before it had done what it was asked for.
 class ProcessDied : public Error {
  public:
+  /// Made by this library, as all errors are.
   ProcessDied(std::string const& what, int pid, int exitcode)
       : Error(what), pid_(pid), exitcode_(exitcode) {}
 
+  /// Of the process that ended.
   int pid() const noexcept { return pid_; }
   /// As `Process::exitcode()`: the code it exited with, or `-signum` when a signal killed it.
   int exitcode() const noexcept { return exitcode_; }
@@ -44,12 +46,14 @@ class WorkerDied : public ProcessDied {
  public:
   /// What is known of a death beyond its exit code.
   struct Details {
+    /// As the members of WorkerDied of these names.
     std::optional<std::uintptr_t> fault_address;
     std::vector<std::string> backtrace;
     std::optional<std::uint64_t> peak_memory;
   };
 
   using ProcessDied::ProcessDied;
+  /// With what is known of its death.
   WorkerDied(std::string const& what, int pid, int exitcode, Details details)
       : ProcessDied(what, pid, exitcode),
         details_(std::make_shared<Details const>(std::move(details))) {}
@@ -181,6 +185,7 @@ class BrokenPipeError : public Error {
 /// lost with it.
 class BufferTooShort : public Error {
  public:
+  /// `size`: bytes that the message needs.
   BufferTooShort(std::string const& what, std::size_t size) : Error(what), size_(size) {}
 
   /// Bytes that the message needs.
@@ -200,6 +205,7 @@ class AuthenticationError : public Error {
 /// An exception of another process whose type can not be rebuilt in this one.
 class RemoteError : public Error {
  public:
+  /// `what`: without the type, which is put before it.
   RemoteError(std::string type_name, std::string const& what)
       : Error(type_name + ": " + what), type_name_(std::move(type_name)) {}
 
@@ -215,6 +221,7 @@ class RemoteError : public Error {
 /// Python: multiprocessing.pool.RemoteTraceback.
 class RemoteTraceback : public Error {
  public:
+  /// `task`: what the process was doing; may be empty.
   RemoteTraceback(std::string process_name, int pid, std::string task)
       : Error("in process '" + process_name + "' (pid " + std::to_string(pid) + ")" +
               (task.empty() ? "" : ", " + task)),
@@ -222,6 +229,7 @@ class RemoteTraceback : public Error {
         pid_(pid),
         task_(std::move(task)) {}
 
+  /// Of the process that threw it.
   std::string const& process_name() const noexcept { return process_name_; }
   int pid() const noexcept { return pid_; }
   /// What the process was doing, "Pool.map, items 3 to 5 of 10"; may be empty.

@@ -59,6 +59,7 @@ class Address {
     return address;
   }
 
+  /// Whether it was given none: a listener makes one, a client has nothing to connect to.
   bool is_none() const noexcept { return form_ == Form::None; }
   /// Of this machine, as the kernel assures.
   bool is_local() const noexcept { return form_ == Form::Path || form_ == Form::Abstract; }

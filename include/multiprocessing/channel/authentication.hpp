@@ -43,9 +43,11 @@ class AuthKey {
   requires(std::convertible_to<Text const&, std::string_view> && !std::same_as<Text, AuthKey>)
       AuthKey(Text const& text)
       : bytes_(std::string_view(text)), is_there_(true) {}
+  /// Any bytes; none are a key, too.
   AuthKey(std::span<std::byte const> bytes)
       : bytes_(reinterpret_cast<char const*>(bytes.data()), bytes.size()), is_there_(true) {}
 
+  /// Whether one was given.
   bool is_there() const noexcept { return is_there_; }
   std::string const& bytes() const noexcept { return bytes_; }
 

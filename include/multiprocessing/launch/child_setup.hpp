@@ -34,6 +34,7 @@ namespace multiprocessing {
 
 /// A limit of setrlimit(2): RLIMIT_AS, RLIMIT_CPU .. Python: resource.setrlimit
 struct ResourceLimit {
+  /// As setrlimit(2) takes them.
   int resource = 0;
   std::uint64_t soft = 0;
   std::uint64_t hard = soft;
@@ -42,6 +43,7 @@ struct ResourceLimit {
 /// Where a standard stream of a child leads. Python: the arguments of subprocess.Popen
 class Stream {
  public:
+  /// Which of those below; Default: nothing was said.
   enum class Kind { Default, Inherit, Null, Pipe, File };
 
   /// Input from nowhere; output where the parent's goes.
@@ -55,6 +57,7 @@ class Stream {
   /// From a file, or to it: what was there before is lost.
   static Stream file(std::string path) { return Stream(Kind::File, std::move(path)); }
 
+  /// What it was made as, and the file's name.
   Kind kind() const noexcept { return kind_; }
   std::string const& path() const noexcept { return path_; }
 

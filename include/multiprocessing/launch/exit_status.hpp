@@ -31,6 +31,7 @@ struct ResourceUsage : os::ChildUsage {
 /// Exactly one of exited(), signaled() and unknown() is true.
 class ExitStatus {
  public:
+  /// Not called by users.
   static ExitStatus from(os::ChildEnd const& end) noexcept {
     if (end.state != os::ChildEnd::State::Ended) return {Kind::Unknown, kUnknownExitcode, false};
     ResourceUsage const usage{end.usage};

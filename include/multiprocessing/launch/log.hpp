@@ -36,6 +36,7 @@ namespace multiprocessing {
 /// memory is lost. Python: what multiprocessing.get_logger returns
 class Logger {
  public:
+  /// What get_logger() returns.
   static Logger& of_this_process() noexcept {
     static constinit Logger logger;
     return logger;
@@ -55,6 +56,7 @@ class Logger {
     return static_cast<int>(level) >= (least == 0 ? kUnlessSet : least);
   }
 
+  /// Hands the text to the handlers, where its level is enabled.
   void log(LogLevel level, std::string_view text) {
     if (is_enabled_for(level)) emit(level, text);
   }

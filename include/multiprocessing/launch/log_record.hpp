@@ -48,6 +48,7 @@ inline std::string to_string(LogLevel level) {
 
 /// Picklable, so that it travels in any queue or pipe. Python: logging.LogRecord
 struct LogRecord {
+  /// What was logged, by whom and when.
   LogLevel level = LogLevel::notset;
   std::string process_name;
   pid_t pid = 0;  ///< of the process that logged it

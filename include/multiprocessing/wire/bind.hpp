@@ -16,10 +16,10 @@ namespace multiprocessing {
 template <class F, class... Args>
 class Bound {
  public:
-  using DecodesItself = void;
-
+  /// As bind() does.
   constexpr explicit Bound(F f, Args... args) : f_(std::move(f)), args_(std::move(args)...) {}
 
+  /// What `f` returns. Throws: what it throws.
   template <class... Rest>
   requires std::is_invocable_v<F&, Args&..., Rest...>
   constexpr decltype(auto) operator()(Rest&&... rest) {
@@ -32,11 +32,11 @@ class Bound {
   }
 
   /// For the wire.
+  using DecodesItself = void;
   template <class Archive>
   void save(Archive& archive) const {
     archive(f_, args_);
   }
-  /// For the wire.
   static Bound decode_from(wire::Decoder& decoder) {
     return Bound{Parts{}, decoder};  // the braces there keep the order
   }

@@ -31,6 +31,7 @@ struct PoolStats {
   std::vector<WorkerStats> workers;  ///< also those that resize() has sent away
   std::uint64_t tasks_waiting = 0;   ///< that no worker has begun; some may have been given up
 
+  /// Of all workers together.
   std::uint64_t tasks_done() const noexcept { return sum(&WorkerStats::tasks_done); }
   std::uint64_t restarts() const noexcept { return sum(&WorkerStats::restarts); }
 
