@@ -19,6 +19,7 @@
 #include <type_traits>
 #include <utility>
 
+#include <multiprocessing/base/compiler.hpp>
 #include <multiprocessing/os/stdio.hpp>
 #include <multiprocessing/os/terminal.hpp>
 

@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include <multiprocessing/base/compiler.hpp>
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
-execute_process(COMMAND "${COMPILER}" ${FLAGS} -DWRONG "${SNIPPET}"
+file(STRINGS "${SNIPPET}" wrong_flags REGEX "^// flags with WRONG: ")
+string(REPLACE "// flags with WRONG: " "" wrong_flags "${wrong_flags}")
+execute_process(COMMAND "${COMPILER}" ${FLAGS} -DWRONG ${wrong_flags} "${SNIPPET}"
   RESULT_VARIABLE wrong OUTPUT_QUIET ERROR_VARIABLE errors)
 if(wrong EQUAL 0)
   message(FATAL_ERROR "compiles with WRONG")

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/base/compiler.hpp>
+
 namespace multiprocessing {
 
 /// Base of all errors of this library that have no counterpart in the standard library.

@@ -9,7 +9,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <ext/stdio_sync_filebuf.h>
 #include <cerrno>
 #include <csignal>
 #include <cstddef>
@@ -20,6 +19,9 @@
 #include <string_view>
 #include <typeinfo>
 #include <climits>
+#if __has_include(<ext/stdio_sync_filebuf.h>)
+#include <ext/stdio_sync_filebuf.h>
+#endif
 
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>
@@ -32,11 +34,16 @@ namespace stdio_detail {
 // look before calling: in most children there is nothing to flush. And call by syscall(), one
 // function for all: the parent has used it, where others would be looked up again in every child.
 
-/// By default the C++ streams have no buffer of their own, but hand everything to C's.
+/// By default the C++ streams have no buffer of their own, but hand everything to C's. Only
+/// libstdc++ lets that be seen: with another library a stream is taken to have one.
 template <class Char>
 bool has_own_buffer(std::basic_ostream<Char>& stream) {
   auto* const buffer = stream.rdbuf();
+#if __has_include(<ext/stdio_sync_filebuf.h>)
   return buffer != nullptr && typeid(*buffer) != typeid(__gnu_cxx::stdio_sync_filebuf<Char>);
+#else
+  return buffer != nullptr;
+#endif
 }
 
 template <class Char>

@@ -17,6 +17,12 @@ template <class End>
 class Visit {
  public:
   explicit Visit(std::shared_ptr<End> end) : end_(std::move(end)) {}
+  Visit(Visit const&) = delete;
+  Visit& operator=(Visit const&) = delete;
+  /// Blocks: until the thread has ended. (No std::jthread: libc++ 19 has it by an option only.)
+  ~Visit() {
+    if (thread_.joinable()) thread_.join();
+  }
 
   /// Of the thread: whether it is answering, until it waits again. False: it has been stopped.
   bool set_answering(bool is_answering) {
@@ -51,7 +57,7 @@ class Visit {
   /// Runs `body(*this)` in the thread. Throws: std::system_error when there can be none.
   template <class Body>
   void begin(Body const& body) {
-    thread_ = std::jthread([this, body] {
+    thread_ = std::thread([this, body] {
       body(*this);
       is_over_ = true;
     });
@@ -66,7 +72,7 @@ class Visit {
   bool is_stopped_ = false;
 
   std::atomic<bool> is_over_{false};
-  std::jthread thread_;  // last: it is joined before what it uses goes
+  std::thread thread_;
 };
 
 /// All of a server. Threads: one at a time.

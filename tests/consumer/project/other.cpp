@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
-#include <multiprocessing.hpp>
+#include <multiprocessing/event.hpp>
+#include <multiprocessing/lock.hpp>
 
-int sum_of_squares(multiprocessing::Pool& pool) {
-  int sum = 0;
-  for (int const x : pool.map([](int x) { return x * x; }, std::vector{1, 2, 3})) sum += x;
-  return sum;
+bool is_locked_there(multiprocessing::Lock const& lock);
+
+bool is_locked_there(multiprocessing::Lock const& lock) {
+  multiprocessing::Event const event;
+  return lock.locked() && !event.is_set();
 }
