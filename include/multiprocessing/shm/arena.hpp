@@ -305,6 +305,7 @@ class Arena {
     Blocks::Header blocks;
   };
   static_assert(ArenaLayout::kHeader + sizeof(Header) <= ArenaLayout::kTable);
+  static_assert(sizeof(Participant) <= ArenaLayout::kParticipantSize);
 
   static Header& make_header(Segment const& segment) {
     segment.commit({ArenaLayout::kHeader, round_up(sizeof(Header), ArenaLayout::kSmallPage)});

@@ -29,12 +29,14 @@ struct ArenaLayout {
   // How far ahead tables and small blocks get their pages: few system calls, little waste.
   static constexpr std::uint64_t kStep = kPage;
 
+  // What a Participant takes at most: pthread's mutexes are larger on some processors.
+  static constexpr std::uint64_t kParticipantSize = 2 * base::kCacheLine;
   static constexpr std::uint64_t kEntriesSize = std::uint64_t{2} << 20;
   static constexpr std::uint64_t kRowSize = kBlocks / 8;  // bytes
 
   static constexpr Offset kHeader = kSmallPage;
   static constexpr Offset kTable = kPage;
-  static constexpr Offset kEntries = kTable + kParticipants * base::kCacheLine;
+  static constexpr Offset kEntries = kTable + kParticipants * kParticipantSize;
   static constexpr Offset kBlockTable = kEntries + kEntriesSize;
   static constexpr Offset kRows = kBlockTable + kBlocks * base::kCacheLine;
   static constexpr Offset kEnd = kRows + kParticipants * kRowSize;
