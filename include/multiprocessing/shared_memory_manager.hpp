@@ -2,7 +2,6 @@
 // A scope for shared memory with names: they go when it ends.
 #pragma once
 
-
 #include <cerrno>
 #include <cstddef>
 #include <exception>
