@@ -37,8 +37,12 @@
 #include <multiprocessing/set_proxy.hpp>              // IWYU pragma: export
 #include <multiprocessing/shareable_list.hpp>         // IWYU pragma: export
 #include <multiprocessing/shareable_value.hpp>        // IWYU pragma: export
+#include <multiprocessing/shared_container.hpp>       // IWYU pragma: export
+#include <multiprocessing/shared_map.hpp>             // IWYU pragma: export
 #include <multiprocessing/shared_memory.hpp>          // IWYU pragma: export
 #include <multiprocessing/shared_memory_manager.hpp>  // IWYU pragma: export
+#include <multiprocessing/shared_string.hpp>          // IWYU pragma: export
+#include <multiprocessing/shared_vector.hpp>          // IWYU pragma: export
 #include <multiprocessing/socket_connection.hpp>      // IWYU pragma: export
 #include <multiprocessing/start_method.hpp>           // IWYU pragma: export
 #include <multiprocessing/value.hpp>                  // IWYU pragma: export

@@ -71,6 +71,8 @@ class Blocks {
   /// processes has for nothing stays a hundredth or so of its machine.
   static constexpr std::uint64_t kWarmest = std::uint64_t{208} << 20;
 
+  static constexpr std::uint64_t kLargestSmall = std::uint64_t{32} << 10;
+
   /// Blocks lie from kEnd on. `header` was made in the segment: for a new one, see begin().
   Blocks(Segment const& segment, Header& header)
       : segment_(segment),
@@ -150,6 +152,22 @@ class Blocks {
     if (content == Content::Zeros) std::memset(data(number), 0, std::min(had, size));
   }
 
+  /// Gives a large one that was taken as many bytes of memory as it needs for `size`, in front, and
+  /// takes what is more. What is there stays. Without the guard; one at a time for a block. Throws:
+  /// std::bad_alloc.
+  void resize(Number number, std::uint64_t size) {
+    auto& block = table()[number];
+    auto const had = block.committed.load();
+    auto const needed = round_up(size, kSmallPage);
+    block.committed = Block::kUncertain;
+    if (had > needed) {  // also when it is uncertain
+      segment_.discard({block.offset + needed, extent(size_of(block)) - needed});
+    }
+    auto const certain = had == Block::kUncertain ? 0 : had;
+    if (certain < needed) segment_.commit({block.offset + certain, needed - certain});
+    block.committed = needed;
+  }
+
   /// Puts one that has become Free into its list.
   void put_back(Number number) noexcept {
     auto& block = table()[number];
@@ -192,7 +210,6 @@ class Blocks {
   static constexpr std::uint64_t kPage = ArenaLayout::kPage;
   static constexpr std::uint64_t kSmallPage = ArenaLayout::kSmallPage;
   static constexpr Offset kSmallBegin = ArenaLayout::kEnd;
-  static constexpr std::uint64_t kLargestSmall = std::uint64_t{32} << 10;
 
   static constexpr bool is_small(SizeClass size_class) noexcept {
     return size_class.size() <= kLargestSmall;

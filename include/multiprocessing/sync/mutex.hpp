@@ -42,6 +42,9 @@ class Mutex {
     return mutex_.try_unlock();
   }
 
+  /// How often a Recursive one has been acquired. REQUIRES: held_by_this_thread().
+  unsigned levels() const noexcept { return mutex_.depth(); }
+
   /// All levels of a Recursive one; how many these were, 0 when this thread does not hold it.
   int release_all() {
     if (!mutex_.held_by_this_thread()) return 0;

@@ -64,9 +64,9 @@ inline constexpr std::size_t kLongestChainToThrow = 2 * kLongestChain;
 using WithText =
     TypeList<std::runtime_error, std::logic_error, std::invalid_argument, std::domain_error,
              std::length_error, std::out_of_range, std::range_error, std::overflow_error,
-             std::underflow_error, Error, BrokenBarrierError, BrokenProcessPool, CancelledError,
-             PicklingError, UnpicklingError, TypeError, TimeoutError, Empty, Full, ShutDown,
-             EOFError, BrokenPipeError, AuthenticationError>;
+             std::underflow_error, Error, BrokenBarrierError, BrokenContainerError,
+             BrokenProcessPool, CancelledError, PicklingError, UnpicklingError, TypeError,
+             TimeoutError, Empty, Full, ShutDown, EOFError, BrokenPipeError, AuthenticationError>;
 // Rebuilt from nothing.
 using WithoutText =
     TypeList<std::bad_alloc, std::bad_array_new_length, std::bad_cast, std::bad_typeid,
