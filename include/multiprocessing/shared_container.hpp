@@ -10,6 +10,7 @@
 #pragma once
 
 #include <algorithm>
+#include <bit>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -32,8 +33,8 @@ namespace multiprocessing {
 
 struct SharedContainerOptions {
   /// What its elements may take, with what is between them. Only addresses are reserved for it, and
-  /// twice as many for changes; memory comes as it is used. nullopt: 1 GiB, or by halves less where
-  /// there are not so many addresses left.
+  /// twice as many for changes; memory comes as it is used. nullopt: 256 MiB in a process without
+  /// limits, less for each container the more there are.
   std::optional<std::size_t> max_bytes = {};
 };
 
@@ -184,23 +185,19 @@ class Base {
 
  private:
   static constexpr std::uint64_t kPiecesOfACall = 8;  // more than any call gives back besides many
-  static constexpr std::size_t kUsualBytes = std::size_t{1} << 30;
+  // So, however many there are, others find some: they get half as much each time that some 500
+  // have taken theirs. Powers of two, so that what a container has left fits the next.
+  static constexpr std::uint64_t kShares = 2048;
   static constexpr std::size_t kFewestBytes = std::size_t{64} << 10;
   static constexpr std::size_t kMostBytes = std::size_t{1}
                                             << 46;  // no machine has addresses for it
 
   static shm::Shared<State> make(SharedContainerOptions options) {
-    if (options.max_bytes) {
-      if (*options.max_bytes > kMostBytes) throw std::bad_alloc();
-      return make(std::max(*options.max_bytes, kFewestBytes));
-    }
-    for (auto size = kUsualBytes;; size /= 2) {
-      try {
-        return make(size);
-      } catch (std::bad_alloc const&) {
-        if (size / 2 < kFewestBytes) throw;
-      }
-    }
+    if (options.max_bytes && *options.max_bytes > kMostBytes) throw std::bad_alloc();
+    return make(std::max(options.max_bytes ? *options.max_bytes : usual_bytes(), kFewestBytes));
+  }
+  static std::size_t usual_bytes() {
+    return std::bit_floor(shm::Heap::instance().arena().unreserved() / kShares);
   }
   static shm::Shared<State> make(std::size_t size) {
     shm::Lease const memory(sync::Transactional::memory_for(size));

@@ -75,7 +75,6 @@ class SharedMap : public shared_container_detail::Base<SharedMap<Key, Value>,
  public:
   using Item = base::Item<SharedMap, Key, Value>;
   using key_type = Key;
-  using mapped_type = Value;
   using value_type = std::pair<Key const, Value>;
 
   /// Empty. Throws, here and below: std::bad_alloc, std::system_error.

@@ -100,7 +100,7 @@ class SharedString
     change("insert", [&](Change& change, Contents& text) {
       if (index > text.size()) throw_out_of_range("insert", index, text.size());
       begin_to_append(change, text, more.size());
-      save(change, text, index);
+      save_from(change, text, index);
       text.insert(text.begin() + static_cast<std::ptrdiff_t>(index), more.begin(), more.end());
     });
   }
@@ -108,7 +108,7 @@ class SharedString
   void erase(std::size_t index, std::size_t count = SIZE_MAX) const {
     change("erase", [&](Change& change, Contents& text) {
       if (index > text.size()) throw_out_of_range("erase", index, text.size());
-      save(change, text, index);
+      save_from(change, text, index);
       text.erase(index, count);
     });
   }
@@ -116,7 +116,7 @@ class SharedString
   void resize(std::size_t size, char fill = '\0') const {
     change("resize", [&](Change& change, Contents& text) {
       if (size > text.size()) begin_to_append(change, text, size - text.size());
-      save(change, text, std::min(size, text.size()));
+      save_from(change, text, std::min(size, text.size()));
       text.resize(size, fill);
     });
   }
@@ -174,22 +174,22 @@ class SharedString
   }
 
   /// The characters from `first` on are about to be overwritten, with what ends them.
-  static void save(Change& change, Contents& text, std::size_t first) {
+  static void save_from(Change& change, Contents& text, std::size_t first) {
     change.save(text.data() + first, text.size() - first + 1);
   }
   /// `count` more come to its end. What moves to a larger piece stays where it was.
   static void begin_to_append(Change& change, Contents& text, std::size_t count) {
     if (count > PTRDIFF_MAX / 2 - text.size()) throw std::bad_alloc();
-    save(change, text, text.size());
+    save_from(change, text, text.size());
   }
   static void put(Change& change, Contents& text, std::string_view other) {
-    save(change, text, 0);
+    save_from(change, text, 0);
     text.clear();
     begin_to_append(change, text, other.size());
     text.append(other.data(), other.size());
   }
   static void clear(Change& change, Contents& text) {
-    save(change, text, 0);
+    save_from(change, text, 0);
     text.clear();
   }
 };

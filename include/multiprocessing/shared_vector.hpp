@@ -155,7 +155,7 @@ class SharedVector
     this->change("insert", [&](Change& change, Contents& vector) {
       if (index > vector.size()) throw_out_of_range("insert", index, vector.size());
       make_room(change, vector, 1);
-      save(change, vector, index);
+      save_from(change, vector, index);
       if constexpr (kOwns) {
         vector.push_back(shared_container_detail::store<T>(value));
         for (auto n = vector.size() - 1; n > index; --n) vector[n].swap(vector[n - 1]);
@@ -213,9 +213,8 @@ class SharedVector
     this->change("resize", [&](Change& change, Contents& vector) {
       auto const before = vector.size();
       if (size <= before) {
-        save(change, vector, size);
-        change.make_room(before - size);
-        vector.erase(place(vector, size), vector.end());
+        save_from(change, vector, size);
+        drop_from(change, vector, size);
         return;
       }
       make_room(change, vector, size - before);
@@ -275,7 +274,7 @@ class SharedVector
   }
   /// The elements from `first` on are about to be overwritten, or to go: what comes next in their
   /// place, as a part of the same change, saves nothing.
-  static void save(Change& change, Contents& vector, std::size_t first) {
+  static void save_from(Change& change, Contents& vector, std::size_t first) {
     change.save(vector.data() + first, (vector.size() - first) * sizeof(*vector.data()));
   }
 
@@ -284,7 +283,7 @@ class SharedVector
     if (count <= vector.capacity() - vector.size()) return;
     if (count > PTRDIFF_MAX / sizeof(*vector.data()) - vector.size()) throw std::bad_alloc();
     auto const needed = vector.size() + count;
-    if constexpr (kOwns) save(change, vector, 0);
+    if constexpr (kOwns) save_from(change, vector, 0);
     try {
       vector.reserve(std::max(needed, vector.capacity() + vector.capacity() / 2));
     } catch (std::bad_alloc const&) {
@@ -303,27 +302,35 @@ class SharedVector
     }
   }
 
-  static void remove(Change& change, Contents& vector, std::size_t first, std::size_t last) {
-    save(change, vector, first);
+  static void drop_from(Change& change, Contents& vector, std::size_t first) {
     if constexpr (kOwns) {
-      change.make_room(last - first);
-      for (; last < vector.size(); ++first, ++last) vector[first].swap(vector[last]);
+      while (vector.size() > first) {
+        change.make_room(1);
+        vector.pop_back();
+      }
+    } else {
       vector.erase(place(vector, first), vector.end());
+    }
+  }
+  static void remove(Change& change, Contents& vector, std::size_t first, std::size_t last) {
+    save_from(change, vector, first);
+    if constexpr (kOwns) {
+      for (; last < vector.size(); ++first, ++last) vector[first].swap(vector[last]);
+      drop_from(change, vector, first);
     } else {
       vector.erase(place(vector, first), place(vector, last));
     }
   }
   static T take_last(Change& change, Contents& vector) {
-    save(change, vector, vector.size() - 1);
+    save_from(change, vector, vector.size() - 1);
     auto value = shared_container_detail::load<T>(vector.back());
     vector.pop_back();
     return value;
   }
 
   static void clear(Change& change, Contents& vector) {
-    save(change, vector, 0);
-    if constexpr (kOwns) change.make_room(vector.size());
-    vector.clear();
+    save_from(change, vector, 0);
+    drop_from(change, vector, 0);
   }
 };
 

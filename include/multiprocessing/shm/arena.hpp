@@ -131,6 +131,12 @@ class Arena {
     return with_the_memory_of_the_dead(size, [&] { return take(me, size_class); });
   }
 
+  /// Addresses that no block has taken yet.
+  std::uint64_t unreserved() {
+    Guarded const guarded(*this);
+    return blocks_.untaken();
+  }
+
   /// The first `size` bytes, at least, of a block that was reserved have memory from now on, what
   /// is behind them has none; what is in them stays. REQUIRES: no more than was reserved; one call
   /// at a time for a block. Throws: std::bad_alloc when the machine is full.

@@ -88,6 +88,9 @@ class Blocks {
     header_.large_frontier = large_begin_;
   }
 
+  /// Addresses that no large block has taken yet.
+  std::uint64_t untaken() const noexcept { return segment_.size() - header_.large_frontier; }
+
   /// How many exist; safe, as what follows.
   Number count() const noexcept { return header_.count.load(); }
   Block& operator[](Number block) const noexcept { return table()[block]; }
@@ -107,18 +110,26 @@ class Blocks {
     return table()[block].state.load(std::memory_order_acquire) == Block::State::Used;
   }
 
-  /// A free one, out of its list when `found(block)` returns and before it is Used.
+  /// A free one, out of its list when `found(block)` returns and before it is Used. A larger one
+  /// where there is no room for a new one.
   /// Throws: std::bad_alloc, what `found` does: then nothing has happened.
   template <class Found>
   Number take(SizeClass size_class, Found const& found) {
-    auto* list = &header_.warm[size_class.index()];
-    if (*list == kNobody) list = &header_.cold[size_class.index()];
-    if (*list == kNobody) push(make(size_class));
+    auto* list = free_of(size_class);
+    if (list == nullptr) {
+      try {
+        push(make(size_class));
+        list = &header_.cold[size_class.index()];
+      } catch (std::bad_alloc const&) {
+        list = free_of_larger_than(size_class);
+        if (list == nullptr) throw;
+      }
+    }
     Number const number = *list;
     found(number);
     auto& block = table()[number];
     *list = block.next;
-    if (list == &header_.warm[size_class.index()]) header_.warm_bytes -= block.committed;
+    if (list == &header_.warm[block.size_class]) header_.warm_bytes -= block.committed;
     // relaxed: the release below pairs with the acquire in is_used()
     constexpr auto relaxed = std::memory_order_relaxed;
     block.owner.store(0, relaxed);
@@ -227,6 +238,20 @@ class Blocks {
     auto& list = (block.committed == 0 ? header_.cold : header_.warm)[block.size_class];
     block.next = list;
     list = number;
+  }
+
+  /// A list that has a block; null: none has.
+  Number* free_of(SizeClass size_class) const noexcept {
+    for (auto* const lists : {&header_.warm, &header_.cold}) {
+      if ((*lists)[size_class.index()] != kNobody) return &(*lists)[size_class.index()];
+    }
+    return nullptr;
+  }
+  Number* free_of_larger_than(SizeClass size_class) const noexcept {
+    for (auto index = size_class.index() + 1; index < SizeClass::kCount; ++index) {
+      if (auto* const list = free_of(SizeClass::at(index))) return list;
+    }
+    return nullptr;
   }
 
   Number make(SizeClass size_class) {
