@@ -332,4 +332,79 @@ TEST_CASE("a shared container is made: killed at every step, nothing is left", "
   CHECK(support::kill_at_every_step(support::stride(9), [] { return Make(); }) > 1);
 }
 
+namespace {
+
+/// Each process adds items of its own, and says in the same change how many there are.
+using Books = mp::SharedMap<std::string, long>;
+
+std::string name_of(int number, long item) {
+  return std::to_string(number) + " item " + std::to_string(item) + std::string(20, '.');
+}
+void add_one(Books const& books, int number) {
+  books.with([number](Books const& its) {
+    auto const count =
+        its.update("count of " + std::to_string(number), [](long& x) { return ++x; });
+    its.set(name_of(number, count), count);
+    constexpr long kKept = 30;
+    if (count > kKept) its.erase(name_of(number, count - kKept));
+  });
+}
+[[noreturn]] void add_until_killed(Books const& books, int number) {
+  for (;;) {
+    try {
+      add_one(books, number);
+    } catch (mp::BrokenContainerError const&) {
+      books.recover();
+    }
+  }
+}
+void check_books(std::map<std::string, long> const& all, int processes) {
+  std::map<std::string, long> expected;
+  for (int number = 0; number < processes; ++number) {
+    auto const count = all.find("count of " + std::to_string(number));
+    if (count == all.end()) continue;
+    expected.insert(*count);
+    for (long item = std::max(1L, count->second - 29); item <= count->second; ++item) {
+      expected[name_of(number, item)] = item;
+    }
+  }
+  REQUIRE(all == expected);
+}
+
+}  // namespace
+
+TEST_CASE("a storm of killed writers loses no change, and halves none", "[faults][storm]") {
+  constexpr int kProcesses = 4;
+  long const kills = support::setting("MULTIPROCESSING_TEST_KILLS", support::kSanitized ? 40 : 300);
+  Books const books;
+  std::mt19937 random(1);
+  std::array<std::unique_ptr<support::RawChild>, kProcesses> writers;
+  auto const start = [&](int number) {
+    writers[static_cast<std::size_t>(number)] =
+        std::make_unique<support::RawChild>([&] { add_until_killed(books, number); });
+  };
+  for (int number = 0; number < kProcesses; ++number) start(number);
+  long broken = 0;
+  for (long kill = 0; kill < kills; ++kill) {
+    for (auto spins = random() % 200'000; spins > 0; --spins) asm volatile("");
+    auto const victim = static_cast<int>(random() % kProcesses);
+    writers[static_cast<std::size_t>(victim)]->kill();
+    writers[static_cast<std::size_t>(victim)]->wait();
+    try {
+      check_books(books.copy(), kProcesses);
+    } catch (mp::BrokenContainerError const&) {
+      broken += books.recover() ? 1 : 0;
+    }
+    start(victim);
+  }
+  for (auto& writer : writers) {
+    writer->kill();
+    writer->wait();
+  }
+  books.recover();
+  check_books(books.copy(), kProcesses);
+  CHECK(books.size() > kProcesses);
+  INFO("broken, and met here: " << broken);
+}
+
 }  // namespace kill_in_shared_container_test
