@@ -189,8 +189,8 @@ class Base {
   // have taken theirs. Powers of two, so that what a container has left fits the next.
   static constexpr std::uint64_t kShares = 2048;
   static constexpr std::size_t kFewestBytes = std::size_t{64} << 10;
-  static constexpr std::size_t kMostBytes = std::size_t{1}
-                                            << 46;  // no machine has addresses for it
+  // No process has so many addresses; sums and multiples of it are numbers still.
+  static constexpr std::size_t kMostBytes = std::size_t{1} << 46;
 
   static shm::Shared<State> make(SharedContainerOptions options) {
     if (options.max_bytes && *options.max_bytes > kMostBytes) throw std::bad_alloc();
