@@ -58,8 +58,7 @@ class Mutex {
   /// would, or, when another thread holds it, returns false: the memory has to stay.
   bool let_go() {
     if (mutex_.held_by_this_thread()) recovered_.store(true, std::memory_order_relaxed);
-    while (mutex_.try_unlock()) {
-    }
+    while (mutex_.held_by_this_thread()) mutex_.try_unlock();
     pid_t const thread = owner();
     return thread == 0 || !os::is_thread_of_this_process(thread);
   }
