@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include <multiprocessing/errors.hpp>
@@ -11,24 +12,18 @@
 
 namespace mp = multiprocessing;
 using namespace std::chrono_literals;
-using Clock = std::chrono::steady_clock;
-
-void work_for(std::chrono::milliseconds time) {
-  for (auto const end = Clock::now() + time; Clock::now() < end;) {
-  }
-}
 
 int decode(int frame) {
-  work_for(4ms);
-  if (frame == 7) std::abort();  // a bad frame
+  std::this_thread::sleep_for(4ms);  // stands for work
+  if (frame == 7) std::abort();      // a bad frame
   return frame;
 }
 int enhance(int frame) {
-  work_for(std::chrono::milliseconds(3 + frame % 5));
+  std::this_thread::sleep_for(3ms + frame % 5 * 1ms);
   return frame;
 }
 int encode(int frame) {
-  work_for(6ms);
+  std::this_thread::sleep_for(6ms);
   return frame;
 }
 

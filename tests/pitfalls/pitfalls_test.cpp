@@ -103,13 +103,13 @@ TEST_CASE("who can not have a lock in time gives up", "[pitfalls]") {
 
 TEST_CASE("messages that nobody sleeps for make next to no system calls", "[pitfalls]") {
   mp::Queue<int> const queue;
-  auto const [left, right] = mp::Pipe<std::array<char, 64>>();
+  auto const ends = mp::Pipe<std::array<char, 64>>();
   CHECK(support::system_calls_of([&] {
           for (int i = 0; i < 1000; ++i) {
             queue.put(i);
             static_cast<void>(queue.get());
-            left.send({});
-            static_cast<void>(right.recv());
+            ends.first.send({});
+            static_cast<void>(ends.second.recv());
           }
         }) < 20);  // now and then for memory
 }
