@@ -37,8 +37,10 @@ int main() {
 
   std::cout << "go" << std::endl;
   race.start.set();
+  {
+    std::scoped_lock const guard(race.changed);
+    race.changed.wait([&] { return *race.arrived == 3; });
+    std::cout << *race.arrived << " have arrived\n";
+  }
   for (auto& runner : runners) runner.join();
-  std::scoped_lock const guard(race.changed);
-  race.changed.wait([&] { return *race.arrived == 3; });
-  std::cout << *race.arrived << " have arrived\n";
 }
