@@ -7,7 +7,6 @@
 #include <csignal>
 #include <iostream>
 #include <thread>
-#include <utility>
 #include <vector>
 
 #include <multiprocessing/fd.hpp>
@@ -39,7 +38,7 @@ int main() {
   // Who ends a service may signal all of its processes: workers are to finish, and leave it to us.
   mp::Pool pool({.processes = 2, .initializer = [] { std::signal(SIGTERM, SIG_IGN); }});
   auto [jobs, their_end] = mp::Pipe<int>(mp::one_way);
-  mp::Process client({.daemon = true}, submit_for_ever, std::move(their_end));
+  mp::Process client({.daemon = true}, submit_for_ever, their_end);  // we keep it, too: no EOFError
   client.start();
 
   std::vector<mp::AsyncResult<void>> results;
