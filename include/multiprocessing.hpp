@@ -13,6 +13,7 @@
 #include <multiprocessing/dict_proxy.hpp>             // IWYU pragma: export
 #include <multiprocessing/errors.hpp>                 // IWYU pragma: export
 #include <multiprocessing/event.hpp>                  // IWYU pragma: export
+#include <multiprocessing/executor.hpp>               // IWYU pragma: export
 #include <multiprocessing/fd.hpp>                     // IWYU pragma: export
 #include <multiprocessing/future.hpp>                 // IWYU pragma: export
 #include <multiprocessing/lazy_range.hpp>             // IWYU pragma: export
