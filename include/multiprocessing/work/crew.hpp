@@ -89,8 +89,8 @@ class Crew {
     }
     end_nursery.dismiss();
   }
-  /// One whose tasks are done elsewhere, by `workers` workers of the staff that `hire(*this)` makes.
-  /// It has no jobs. Throws: std::system_error, std::bad_alloc; what `hire` does.
+  /// One whose tasks are done elsewhere, by `workers` workers of the staff that `hire(*this)`
+  /// makes. It has no jobs. Throws: std::system_error, std::bad_alloc; what `hire` does.
   template <class Hire>
   Crew(int workers, Hire const& hire) : Crew(Unstaffed()) {
     board_->idle.set_size(0);  // nobody sleeps at the board
@@ -306,6 +306,19 @@ class Crew {
     throw BrokenProcessPool(std::string(call) + ": the pool is broken, " + why_broken());
   }
 
+  /// REQUIRES: is_over().
+  std::string why_broken() const {
+    int const error = board_->start_error.load();
+    if (error > 0) {
+      return "no worker could be started: " + std::generic_category().message(error);
+    }
+    if (error < 0) {
+      auto const text = board_->failure.text();
+      return text.empty() ? "its initializer has failed" : text;
+    }
+    return staff_->how_it_ended();  // its life lock went first
+  }
+
   /// From now on nothing new is begun; workers leave when all is done that has been. Again:
   /// nothing.
   void close(char const* call) {
@@ -474,18 +487,6 @@ class Crew {
     auto const room = jobs_.allocate_for_good(bytes.size());
     std::memcpy(segment_.data(room.offset), bytes.data(), bytes.size());
     board_->initializer = {room.offset, bytes.size()};
-  }
-
-  std::string why_broken() const {
-    int const error = board_->start_error.load();
-    if (error > 0) {
-      return "no worker could be started: " + std::generic_category().message(error);
-    }
-    if (error < 0) {
-      auto const text = board_->failure.text();
-      return text.empty() ? "its initializer has failed" : text;
-    }
-    return staff_->how_it_ended();  // its life lock went first
   }
 
   shm::Range part(std::uint64_t begin, std::uint64_t end) const noexcept {
