@@ -303,6 +303,15 @@ inline void add_task(ExceptionRecord& record, std::string task) {
   }
 }
 
+/// Says on which machine the record's origin was.
+inline void add_place(ExceptionRecord& record, std::string const& place) {
+  if (record.chain.empty()) return;
+  auto& origin = record.chain.back();
+  if (exception_detail::is<RemoteTraceback>(origin) && origin.texts.size() == 2) {
+    origin.texts[0] += " of " + place;
+  }
+}
+
 /// Type, text and causes, one a line.
 inline std::string format(ExceptionRecord const& record) {
   std::string text;
