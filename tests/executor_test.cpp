@@ -9,6 +9,7 @@
 #include <multiprocessing/process_pool_executor.hpp>
 
 #include "support/catch.hpp"
+#include "support/executor_suite.hpp"
 #include "support/helpers.hpp"
 #include "support/tasks.hpp"
 
@@ -31,7 +32,21 @@ int sum_of_squares(mp::Executor& executor, int count) {
   return sum;
 }
 
+struct Local {
+  static mp::ProcessPoolExecutor make(int workers) { return mp::ProcessPoolExecutor(workers); }
+  static int workers_of(mp::ProcessPoolExecutor const& executor) {
+    return static_cast<int>(executor.worker_pids().size());
+  }
+  static mp::ProcessPoolExecutor make_small() {
+    return mp::ProcessPoolExecutor({.max_workers = 1, .max_memory_per_task = 64u << 20});
+  }
+};
+
 }  // namespace
+
+TEST_CASE("a process pool executor does what executors do", "[executor]") {
+  support::executor_suite::run<Local>();
+}
 
 TEST_CASE("a program may leave it to its caller which executor it uses", "[executor]") {
   mp::ProcessPoolExecutor executor(2);

@@ -171,6 +171,7 @@ class PoolExecutor : public Executor {
                          ? *said.workers_per_rank * (engine->size() - 1)
                          : static_cast<int>(std::accumulate(slots.begin(), slots.end(), 0U));
     return std::make_shared<work::Crew>(all, [&](work::Crew& crew) {
+      crew.board().quarantine_after = terms.quarantine_after;
       return std::make_unique<RemoteStaff>(engine->orders(), crew, terms, std::move(initializer));
     });
   }

@@ -95,7 +95,7 @@ class World {
     MPI_Initialized(&is_there);
     if (is_there != 0) {
       throw Error(
-          "mpi::run: MPI is initialized already; run() does that, and lets one thread "
+          "MPI is initialized already; run() does that, and lets one thread "
           "alone use it");
     }
     int provided = MPI_THREAD_SINGLE;
@@ -134,7 +134,7 @@ class World {
   void spawn_more(int count) {
     std::array<char, 4096> path{};
     if (::readlink("/proc/self/exe", path.data(), path.size() - 1) < 0) {
-      throw Error("mpi::run: the program's own file is not known, so it can not be spawned");
+      throw Error("the program's own file is not known, so it can not be spawned");
     }
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     int const result = MPI_Comm_spawn(path.data(), MPI_ARGV_NULL, count, MPI_INFO_NULL, 0,
@@ -146,7 +146,7 @@ class World {
       MPI_Error_string(result, text.data(), &length);
       family_ = MPI_COMM_NULL;
       MPI_Finalize();
-      throw Error("mpi::run: no more ranks can be started here (MPI_Comm_spawn: " +
+      throw Error("no more ranks can be started here (MPI_Comm_spawn: " +
                   std::string(text.data()) + "); have all started by the launcher: mpirun -n " +
                   std::to_string(count + 1));
     }
