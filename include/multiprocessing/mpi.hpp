@@ -65,11 +65,11 @@ int run(RunOptions const& options, int argc, char const* const* argv, Main&& mai
     auto& server = launch::ForkServer::of_this_process();
     server.start_ahead();
     Engine engine(options.spawn);
-    if (!engine.why_not().empty()) throw Error(engine.why_not());
     if (engine.rank() != 0) {
       engine.await_end();
-      return 0;
+      return engine.why_not().empty() ? 0 : 1;
     }
+    if (!engine.why_not().empty()) throw Error(engine.why_not());
     if (engine.size() > 1) server.stop();
     Engine::current() = &engine;
     auto const body = [&]() -> int {

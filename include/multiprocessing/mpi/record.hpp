@@ -41,7 +41,7 @@ struct RecordHead {
     left,      ///< after quit: the last that is heard of that rank
   };
 
-  Kind kind;
+  Kind kind{};
   std::uint32_t session = 0;  ///< which executor
   work::TaskId task{};        ///< as the first rank knows it
   // Of a task.

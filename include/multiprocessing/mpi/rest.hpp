@@ -13,38 +13,39 @@ namespace multiprocessing::mpi {
 /// Threads: one.
 class Rest {
  public:
-  using Duration = base::Deadline::Clock::duration;
+  using Clock = base::Deadline::Clock;
+  using Duration = Clock::duration;
 
   /// Something has happened.
-  void reset() noexcept {
+  void reset(Clock::time_point now = Clock::now()) noexcept {
     looks_ = 0;
     sleep_ = kFirst;
-    begin_ = base::Deadline::Clock::now();
+    begin_ = now;
   }
 
   /// Zero: yields the processor only. After a vain look.
-  Duration next() noexcept {
+  Duration next(Clock::time_point now = Clock::now()) noexcept {
     if (looks_ < kLooksBeforeSleep) {
       ++looks_;
       return Duration::zero();
     }
-    bool const is_long = base::Deadline::Clock::now() - begin_ > kLong;
-    return std::exchange(sleep_, std::min(2 * sleep_, is_long ? kAtRest : kAtWork));
+    auto const longest = std::clamp((now - begin_) / kPart, kAtWork, kAtRest);
+    return std::exchange(sleep_, std::min(2 * sleep_, longest));
   }
 
  private:
   // About what a message between two processes of one machine takes, there and back.
   static constexpr int kLooksBeforeSleep = 20;
   static constexpr Duration kFirst = std::chrono::microseconds(20);
-  // Half a percent of a processor.
+  // Costs about a percent of a processor.
   static constexpr Duration kAtWork = std::chrono::milliseconds(1);
-  // A tenth of that: who has rested so long has no hurry.
-  static constexpr Duration kAtRest = std::chrono::milliseconds(10);
-  static constexpr Duration kLong = std::chrono::seconds(1);
+  // Who has rested has no hurry: one that is woken is late by a hundredth of its rest.
+  static constexpr int kPart = 100;
+  static constexpr Duration kAtRest = std::chrono::milliseconds(50);
 
   int looks_ = 0;
   Duration sleep_ = kFirst;
-  base::Deadline::Clock::time_point begin_ = base::Deadline::Clock::now();
+  Clock::time_point begin_ = Clock::now();
 };
 
 }  // namespace multiprocessing::mpi
