@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: BSL-1.0
 # multiprocessing::mpi: the library, and the executor on many machines, where MPI is installed.
+if(NOT MULTIPROCESSING_MPI)
+  message(STATUS "multiprocessing: without MPI, as asked")
+  return()
+endif()
 set(MPI_CXX_SKIP_MPICXX ON)  # its C++ interface of old
 find_package(MPI QUIET COMPONENTS CXX)
 if(NOT MPI_CXX_FOUND)

@@ -14,12 +14,13 @@ foreach(stream out err)
     message(FATAL_ERROR "no '${${expected}}' on std${stream}")
   endif()
 endforeach()
-# Who was killed is gone a moment later. Each test has a link of its own to the program.
+# Who was killed is gone a moment later.
 foreach(look RANGE 100)
-  execute_process(COMMAND pgrep -f "^${PROGRAM}( |$)" OUTPUT_VARIABLE left)
+  execute_process(COMMAND sh -c "ls -l /proc/[0-9]*/exe 2>/dev/null | grep -F ' ${PROGRAM}'"
+    OUTPUT_VARIABLE left)
   if(left STREQUAL "")
     return()
   endif()
   execute_process(COMMAND "${CMAKE_COMMAND}" -E sleep 0.1)
 endforeach()
-message(FATAL_ERROR "left behind: ${left}")
+message(FATAL_ERROR "left behind:\n${left}")
