@@ -47,6 +47,16 @@ struct Ranks {
   }
 };
 
+/// Whether the text has "rank 2 on node3", as it is, of one that serves.
+bool names_a_rank(std::string const& text) {
+  auto const& all = mp::mpi::Engine::current().load()->ranks();
+  for (int rank = 1; rank < ranks(); ++rank) {
+    auto const& hello = all[static_cast<std::size_t>(rank)];
+    if (text.find(mp::mpi::name_of_rank(rank, hello.host_name())) != text.npos) return true;
+  }
+  return false;
+}
+
 int setting = 0;
 void set(int value) { setting = value; }
 
@@ -119,14 +129,11 @@ TEST_CASE("a death tells host and rank") {
   PoolExecutor executor(1);
   auto const text =
       support::message_of<mp::WorkerDied>([&] { executor.submit(support::kill_self, 1).result(); });
-  char host[64];
-  ::gethostname(host, sizeof host);
-  CHECK_THAT(text, ContainsSubstring("rank ") && ContainsSubstring(std::string(" on ") + host));
+  CHECK(names_a_rank(text));
   auto const thrown = executor.submit([] { throw std::runtime_error("x"); });
-  CHECK_THAT(mp::format_exception(thrown.exception()),
-             ContainsSubstring(" of rank ") &&
-                 ContainsSubstring(std::string(" on ") + host + "' (pid ") &&
-                 ContainsSubstring("), mpi.PoolExecutor.submit"));
+  auto const told = mp::format_exception(thrown.exception());
+  CHECK_THAT(told, ContainsSubstring("), mpi.PoolExecutor.submit"));
+  CHECK(names_a_rank(told));
 }
 
 TEST_CASE("a task is given up for good when it has ended as many workers as it may") {

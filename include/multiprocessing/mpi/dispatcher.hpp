@@ -434,7 +434,7 @@ class Dispatcher {
     rank.load.remove(flight.bytes);
     flight.generation = 0;
     --session.flying;
-    if (session.state != State::open) return;
+    if (session.state != State::open || session.board().failure.is_told()) return;
     session.page() = head.task.pack();
     if (session.crew.entry(head.task).word.load() == claimed(head.task).pack()) {
       if (head.kind == Kind::returned) {

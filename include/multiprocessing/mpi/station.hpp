@@ -179,9 +179,10 @@ class Station {
 
   void submit(Session& session, RecordHead const& head, std::span<std::byte const> input,
               wire::Bytes& reply) {
+    // The first rank has been told, or is about to be, and waits for no answer then.
+    if (session.is_broken || session.crew->is_over()) return;
     auto& flight = session.flights.emplace_back(Flight{{}, head.task});
     try {
-      if (session.is_broken) throw BrokenProcessPool(where_ + ": its pool is broken");
       auto draft = work::TaskDraft::of(head.code, input, {});
       draft.terms = {.retries = head.retries,
                      .retry_on = static_cast<RetryOn>(head.retry_on),
@@ -190,6 +191,8 @@ class Station {
                      .backoff_ms = head.backoff_ms,
                      .tells_all = true};
       flight.here = session.crew->submit(kCall, draft);
+    } catch (BrokenProcessPool const&) {  // just now: as above
+      session.flights.pop_back();
     } catch (...) {
       tell_error(session, flight.there, Phase::Failed, 0, reply);
       session.flights.pop_back();

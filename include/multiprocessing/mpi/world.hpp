@@ -146,9 +146,8 @@ class World {
       MPI_Error_string(result, text.data(), &length);
       family_ = MPI_COMM_NULL;
       MPI_Finalize();
-      throw Error("no more ranks can be started here (MPI_Comm_spawn: " +
-                  std::string(text.data()) + "); have all started by the launcher: mpirun -n " +
-                  std::to_string(count + 1));
+      throw Error("no more ranks can be started here (MPI_Comm_spawn: " + std::string(text.data()) +
+                  "); have all started by the launcher: mpirun -n " + std::to_string(count + 1));
     }
     MPI_Intercomm_merge(family_, 0, &comm_);
   }
