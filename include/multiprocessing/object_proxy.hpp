@@ -7,6 +7,7 @@
 
 #include <multiprocessing/base/item.hpp>
 #include <multiprocessing/channel/call.hpp>
+#include <multiprocessing/serve/converted.hpp>
 #include <multiprocessing/serve/remote.hpp>
 #include <multiprocessing/wire/callable.hpp>
 #include <multiprocessing/wire/refusal.hpp>
@@ -92,13 +93,13 @@ class ObjectProxy : public proxy_detail::Base<T> {
   requires(sizeof...(Parameters) == sizeof...(Args)) auto call(R (C::*member)(Parameters...),
                                                                Args&&... args) const {
     require<Parameters...>();
-    return this->run("call", member, std::decay_t<Parameters>(std::forward<Args>(args))...);
+    return this->run("call", member, serve::converted<Parameters>(std::forward<Args>(args))...);
   }
   template <class R, class C, class... Parameters, class... Args>
   requires(sizeof...(Parameters) == sizeof...(Args)) auto call(R (C::*member)(Parameters...) const,
                                                                Args&&... args) const {
     require<Parameters...>();
-    return this->run("call", member, std::decay_t<Parameters>(std::forward<Args>(args))...);
+    return this->run("call", member, serve::converted<Parameters>(std::forward<Args>(args))...);
   }
 
   /// A copy of the object.
