@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -310,7 +311,7 @@ TEST_CASE("inputs and results of all sizes go whole", "[mpi]") {
   Ranks ranks({1});
   auto const crew = ranks.open();
   using Text = std::string;
-  for (std::size_t const size : {0, 20, 100, 5000, 2'000'000}) {
+  for (std::size_t const size : std::initializer_list<std::size_t>{0, 20, 100, 5000, 2'000'000}) {
     Text const text(size, 'x');
     mp::Future<Text> const future(
         work::submit_call<Text (*)(Text const&), Text>(crew, "test", {}, &support::greet, text));

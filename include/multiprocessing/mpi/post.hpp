@@ -41,7 +41,14 @@ class Post {
   /// The next packet for `rank`, to be written on.
   wire::Bytes& to(int rank) {
     auto& next = next_[static_cast<std::size_t>(rank)];
-    if (next.empty()) written_.push_back(rank);
+    if (next.empty()) {
+      written_.push_back(rank);
+      next = spare();
+      next.clear();
+    } else if (next.size() >= kFull) {
+      send(rank, std::exchange(next, spare()));
+      next.clear();
+    }
     return next;
   }
 
@@ -52,12 +59,11 @@ class Post {
     for (int const rank : written_) {
       auto const r = static_cast<std::size_t>(rank);
       if (next_[r].empty()) continue;
-      if (sending_[r].size() == kMostSending) {
+      if (sending_[r].size() >= kMostSending) {
         written_[kept++] = rank;
         continue;
       }
-      send(rank, std::move(next_[r]));
-      next_[r] = spare();
+      send(rank, std::exchange(next_[r], {}));
       progress = true;
     }
     written_.resize(kept);
@@ -102,13 +108,15 @@ class Post {
 
   // As many as keep a network busy; what is written meanwhile becomes one packet.
   static constexpr std::size_t kMostSending = 2;
+  // Larger ones would be copied as they grow; MPI sends them no faster.
+  static constexpr std::size_t kFull = std::size_t{1} << 18;
   // MPI counts by int.
   static constexpr std::size_t kPiece = std::size_t{64} << 20;
   // Before what has arrived is looked at.
   static constexpr int kMostAtATime = 64;
-  // Memory of packets that is used again, and how large it may be.
-  static constexpr std::size_t kMostSpares = 8;
-  static constexpr std::size_t kLargestSpare = std::size_t{1} << 20;
+  // Memory of packets that is used again, and how large it may be: new pages cost more than copies.
+  static constexpr std::size_t kMostSpares = 16;
+  static constexpr std::size_t kLargestSpare = std::size_t{4} << 20;
 
   struct Sending {
     wire::Bytes bytes;
@@ -200,11 +208,11 @@ class Post {
     return true;
   }
 
+  /// Holds whatever it did, so that to make it larger zeros less.
   wire::Bytes spare() {
     if (spares_.empty()) return {};
     auto bytes = std::move(spares_.back());
     spares_.pop_back();
-    bytes.clear();
     return bytes;
   }
   void keep(wire::Bytes bytes) {
