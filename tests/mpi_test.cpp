@@ -167,6 +167,30 @@ TEST_CASE("shared objects do not leave the machine") {
   CHECK(executor.submit(square, 3).result() == 9);
 }
 
+TEST_CASE("in a child, and in a worker, there are no executors of ranks") {
+  auto const make = [] {
+    try {
+      PoolExecutor executor(1);
+    } catch (std::logic_error const& error) {
+      return std::string(error.what()).find("mpi::run()") != std::string::npos ? 3 : 4;
+    }
+    return 5;
+  };
+  support::RawChild child(make);
+  CHECK(child.exitcode() == 3);
+  PoolExecutor executor(1);
+  CHECK(executor.submit(make).result() == 3);
+  support::RawChild other([&] {
+    try {
+      executor.submit(square, 1);
+    } catch (std::logic_error const&) {
+      return 3;
+    }
+    return 4;
+  });
+  CHECK(other.exitcode() == 3);
+}
+
 TEST_CASE("work that one rank has too much of is done by those that have none") {
   if (ranks() < 3) return;
   PoolExecutor executor(1);

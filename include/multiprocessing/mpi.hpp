@@ -146,7 +146,7 @@ class PoolExecutor : public Executor {
   static std::shared_ptr<work::Crew> make_crew(PoolExecutorOptions const& said) {
     constexpr auto kCall = "mpi.PoolExecutor";
     auto* const engine = Engine::current().load();
-    if (engine == nullptr) {
+    if (engine == nullptr || !engine->is_of_this_process()) {
       throw std::logic_error(std::string(kCall) + ": it is for the function that mpi::run() calls");
     }
     auto const local = work::crew_options(

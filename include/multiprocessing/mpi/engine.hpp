@@ -19,6 +19,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/type_name.hpp>
+#include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/mpi/dispatcher.hpp>
 #include <multiprocessing/mpi/post.hpp>
 #include <multiprocessing/mpi/record.hpp>
@@ -59,6 +60,9 @@ class Engine {
     static constinit std::atomic<Engine*> engine{nullptr};
     return engine;
   }
+
+  /// False in a forked child, which has no thread of it.
+  bool is_of_this_process() const noexcept { return owner_ == launch::this_incarnation(); }
 
   int rank() const noexcept { return rank_; }
   int size() const noexcept { return static_cast<int>(ranks_.size()); }
@@ -193,6 +197,7 @@ class Engine {
     }
   }
 
+  launch::Incarnation const owner_ = launch::this_incarnation();
   std::shared_ptr<Orders> const orders_ = std::make_shared<Orders>();
   std::atomic<bool> is_ending_{false};
   std::mutex mutex_;
