@@ -9,6 +9,9 @@
 //   pipe                        as many bytes as a dict_set has are sent, and one comes back: the
 //                               floor
 //   locked_map                  a std::map of this process under an mp::Lock: no process between
+//   shared_map_set/N, get/N     an int by an int key, of N, in a SharedMap
+//   shared_map_new              a key that comes and goes again, beside 4096: per call
+//   shared_vector_push          an int, and every thousandth time, clear()
 //   set_parked, pipe_parked     dict_set and pipe after a nap, in which whoever waits falls asleep:
 //                               p50_us and p99_us, and of two wake-ups by a futex, in turns
 //
@@ -30,6 +33,8 @@
 #include <multiprocessing/pickle.hpp>
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>
+#include <multiprocessing/shared_map.hpp>
+#include <multiprocessing/shared_vector.hpp>
 
 #include "naps.hpp"
 
@@ -115,6 +120,52 @@ void locked_map(benchmark::State& state) {
   }
 }
 BENCHMARK(locked_map)->UseRealTime();
+
+mp::SharedMap<int, int> filled_map(std::int64_t keys) {
+  mp::SharedMap<int, int> map;
+  for (int key = 0; key < keys; ++key) map.set(key, key);
+  return map;
+}
+void shared_map_set(benchmark::State& state) {
+  auto const keys = static_cast<int>(state.range(0));
+  auto const map = filled_map(keys);
+  int i = 0;
+  for (auto _ : state) {
+    ++i;
+    map.set(i % keys, i);
+  }
+}
+void shared_map_get(benchmark::State& state) {
+  auto const keys = static_cast<int>(state.range(0));
+  auto const map = filled_map(keys);
+  int i = 0;
+  for (auto _ : state) benchmark::DoNotOptimize(map.at(++i % keys));
+}
+void shared_map_new(benchmark::State& state) {
+  constexpr int kOthers = 4096;
+  auto const map = filled_map(kOthers);
+  bool is_there = false;
+  for (auto _ : state) {
+    if (is_there) {
+      map.erase(-1);
+    } else {
+      map.set(-1, 1);
+    }
+    is_there = !is_there;
+  }
+}
+void shared_vector_push(benchmark::State& state) {
+  mp::SharedVector<int> const vector;
+  int i = 0;
+  for (auto _ : state) {
+    if (++i % 1000 == 0) vector.clear();
+    vector.push_back(i);
+  }
+}
+BENCHMARK(shared_map_set)->Arg(kKeys)->Arg(4 * kKeys)->UseRealTime();
+BENCHMARK(shared_map_get)->Arg(kKeys)->Arg(4 * kKeys)->UseRealTime();
+BENCHMARK(shared_map_new)->UseRealTime();
+BENCHMARK(shared_vector_push)->UseRealTime();
 
 /// Another process that answers each message with a byte.
 class Echo {

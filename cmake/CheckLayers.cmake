@@ -3,7 +3,7 @@
 #   cmake -D INCLUDE_DIR=<dir that holds multiprocessing/> -P CheckLayers.cmake
 # The last layer are the flat headers: all of the public API, except for what stands in errors.hpp,
 # which lower layers take from base/.
-set(layers base os shm sync wire channel launch work serve flat)
+set(layers base os shm sync wire channel launch work serve mpi flat)
 
 function(layer_of path result)
   # multiprocessing/os/fd.hpp -> os; multiprocessing/pool.hpp and multiprocessing.hpp -> flat

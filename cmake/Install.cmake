@@ -12,6 +12,12 @@ if(TARGET multiprocessing_authentication)
   install(EXPORT multiprocessingAuthenticationTargets NAMESPACE multiprocessing::
           DESTINATION "${package_dir}")
 endif()
+# The same, of MPI.
+if(TARGET multiprocessing_mpi)
+  install(TARGETS multiprocessing_mpi EXPORT multiprocessingMpiTargets FILE_SET HEADERS)
+  install(EXPORT multiprocessingMpiTargets NAMESPACE multiprocessing::
+          DESTINATION "${package_dir}")
+endif()
 configure_package_config_file("${CMAKE_CURRENT_LIST_DIR}/multiprocessingConfig.cmake.in"
   "${PROJECT_BINARY_DIR}/multiprocessingConfig.cmake" INSTALL_DESTINATION "${package_dir}")
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/multiprocessingConfigVersion.cmake"

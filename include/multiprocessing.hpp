@@ -13,6 +13,7 @@
 #include <multiprocessing/dict_proxy.hpp>             // IWYU pragma: export
 #include <multiprocessing/errors.hpp>                 // IWYU pragma: export
 #include <multiprocessing/event.hpp>                  // IWYU pragma: export
+#include <multiprocessing/executor.hpp>               // IWYU pragma: export
 #include <multiprocessing/fd.hpp>                     // IWYU pragma: export
 #include <multiprocessing/future.hpp>                 // IWYU pragma: export
 #include <multiprocessing/lazy_range.hpp>             // IWYU pragma: export
@@ -37,8 +38,12 @@
 #include <multiprocessing/set_proxy.hpp>              // IWYU pragma: export
 #include <multiprocessing/shareable_list.hpp>         // IWYU pragma: export
 #include <multiprocessing/shareable_value.hpp>        // IWYU pragma: export
+#include <multiprocessing/shared_container.hpp>       // IWYU pragma: export
+#include <multiprocessing/shared_map.hpp>             // IWYU pragma: export
 #include <multiprocessing/shared_memory.hpp>          // IWYU pragma: export
 #include <multiprocessing/shared_memory_manager.hpp>  // IWYU pragma: export
+#include <multiprocessing/shared_string.hpp>          // IWYU pragma: export
+#include <multiprocessing/shared_vector.hpp>          // IWYU pragma: export
 #include <multiprocessing/socket_connection.hpp>      // IWYU pragma: export
 #include <multiprocessing/start_method.hpp>           // IWYU pragma: export
 #include <multiprocessing/value.hpp>                  // IWYU pragma: export

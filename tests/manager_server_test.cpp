@@ -163,6 +163,43 @@ TEST_CASE("a name is shared once, of a class that is registered", "[manager_serv
         }) == "the class int is not registered");
 }
 
+TEST_CASE("there has to be an object to share", "[manager_server]") {
+  auto server = bank().serve();
+  CHECK(support::message_of<std::invalid_argument>([&] {
+          server.share("one", std::shared_ptr<Account>());
+        }) == "ManagerServer.share: there is no object for \"one\"");
+}
+
+TEST_CASE("guests who say nothing hold up no shutdown", "[manager_server]") {
+  Bank served({.grace = 200s});
+  auto const guest = mp::Client({.address = served.address()});
+  auto const remote = served.connect();  // is accepted after that
+  served.shut_down();
+  CHECK(served.process().wait() == 0);
+}
+
+TEST_CASE("services that restart in one folder do not hinder each other", "[manager_server]") {
+  support::TemporaryDirectory const directory;
+  std::vector<std::unique_ptr<support::RawChild>> services;
+  for (auto const* const name : {"a", "b"}) {
+    services.push_back(std::make_unique<support::RawChild>([&] {
+      for (int i = 0; i < 30; ++i) {
+        support::RawChild victim([&] {
+          try {
+            auto const server = bank().serve({.address = directory.path(name)});
+            ::_exit(0);  // leaves the path behind
+          } catch (std::system_error const&) {
+            ::_exit(1);
+          }
+        });
+        if (victim.wait() != 0) return 1;
+      }
+      return 0;
+    }));
+  }
+  for (auto const& service : services) CHECK(service->wait() == 0);
+}
+
 TEST_CASE("who is turned away harms nobody", "[manager_server]") {
   support::WithCryptography const with{support::any_cryptography()};
   Bank const served({.authkey = "secret"});

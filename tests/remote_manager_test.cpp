@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/remote_manager.hpp>
 
+#include <unistd.h>
+
 #include <chrono>
+#include <csignal>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -62,10 +65,14 @@ TEST_CASE("what is asked for wrongly is refused with a sentence", "[remote_manag
           account.call(&Account::not_registered);
         }).starts_with("the member function is not registered as a method of Account"));
   CHECK(type_error([&] { account.call<int>("deposit", 1L); }) ==
-        "Account.deposit is int (int), and was called with other types");
+        "Account.deposit is int (int), and was called with other types, or by another compiler's "
+        "program");
   CHECK(type_error([&] { account.call<long>("deposit", 1); }) ==
-        "Account.deposit is int (int), and was called with other types");
-  CHECK(type_error([&] { remote.create<Account>(1L); }) == "Account is made from other types");
+        "Account.deposit is int (int), and was called with other types, or by another compiler's "
+        "program");
+  CHECK(type_error([&] { remote.create<Account>(1L); }) ==
+        "Account is made by void (int), and was asked for with other types, or by another "
+        "compiler's program");
   CHECK(invalid([&] { remote.create<support::Gate>(); }) == "others can not make a Gate");
   CHECK(invalid([&] { remote.create<int>(); }) == "the class int is not registered");
   CHECK(invalid([&] { remote.get<Account>("nothing"); }) == "no object \"nothing\" is shared");
@@ -208,6 +215,94 @@ TEST_CASE("a forked child calls what its parent has", "[remote_manager]") {
   });
   CHECK(child.wait() == 0);
   CHECK(account.call(&Account::balance) == 2);
+}
+
+TEST_CASE("parent and child each get what they have asked for", "[remote_manager]") {
+  Bank const served;
+  auto const remote = served.connect();
+  auto const account = remote.create<Account>(1);
+  auto const ask = [&](std::string const& own) {
+    for (int i = 0; i < 300; ++i) {
+      if (account.call(&Account::echo, own) != own) return 1;
+    }
+    return 0;
+  };
+  support::RawChild child([&] { return ask("child"); });
+  CHECK(ask("parent") == 0);
+  CHECK(child.wait() == 0);
+}
+
+TEST_CASE("what a forked child has made goes with it", "[remote_manager]") {
+  Bank const served;
+  auto const remote = served.connect();
+  auto const account = remote.create<Account>(1);
+  {
+    support::RawChild child([&] {
+      for (int i = 0; i < 20; ++i) remote.create<Account>(i);
+      std::vector<mp::RemoteProxy<Account>> kept;
+      for (int i = 0; i < 20; ++i) kept.push_back(remote.create<Account>(i));
+      auto const copy = account;  // is the parent's, and stays
+      ::raise(SIGKILL);
+    });
+    child.wait();
+  }
+  wait_for_accounts(2);  // the bank's own, and this
+  CHECK(account.call(&Account::balance) == 1);
+}
+
+TEST_CASE("what is dropped while all connections are busy goes, too", "[remote_manager]") {
+  Bank served;
+  auto const remote = served.connect();
+  auto account = std::make_unique<mp::RemoteProxy<Account>>(remote.create<Account>(1));
+  auto const gate = remote.get<support::Gate>("gate");
+  {
+    std::jthread const caller([&] { gate.call(&support::Gate::pass); });
+    served.passing().hear();
+    account.reset();
+    CHECK(*Account::alive == 2);
+    served.go().tell();
+  }
+  wait_for_accounts(1);
+}
+
+TEST_CASE("a handle is dropped in no time when the server has been stopped", "[remote_manager]") {
+  Bank served;
+  auto const remote = served.connect();
+  std::vector<mp::RemoteProxy<Account>> accounts;
+  for (int i = 0; i < 3000; ++i) accounts.push_back(remote.create<Account>(i));
+  served.process().stop();
+  accounts.clear();  // the watchdog would notice
+  served.process().go_on();
+  while (*Account::alive != 1) remote.get<Account>("reserve");  // tells it by and by
+}
+
+TEST_CASE("a killed server is told while processes that it started live", "[remote_manager]") {
+  Bank served;
+  auto const remote = served.connect();
+  auto const starter = remote.create<support::Starter>();
+  auto const gate = remote.get<support::Gate>("gate");
+  std::jthread const waits(
+      [&] { CHECK_THROWS_AS(gate.call(&support::Gate::pass), mp::BrokenPipeError); });
+  served.passing().hear();
+  auto const grandchild = starter.call(&support::Starter::start);
+  ::kill(served.process().pid(), SIGSTOP);  // so that what it has started is not ended with it
+  served.process().kill();
+  served.process().wait();
+  CHECK_THROWS_AS(starter.call(&support::Starter::start), mp::BrokenPipeError);
+  ::kill(grandchild, SIGKILL);
+}
+
+TEST_CASE("a copy that a destructor forks of the server answers nobody", "[remote_manager]") {
+  Bank served;
+  auto const remote = served.connect();
+  auto const account = remote.create<Account>(0);
+  for (int i = 1; i <= 20; ++i) {
+    remote.create<support::Forker>();
+    CHECK(account.call(&Account::deposit, 1) == i);
+  }
+  served.process().kill();
+  served.process().wait();
+  CHECK_THROWS_AS(account.call(&Account::balance), mp::BrokenPipeError);
 }
 
 TEST_CASE("clients that come and go leave nothing", "[remote_manager]") {

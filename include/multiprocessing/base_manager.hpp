@@ -68,7 +68,7 @@ class BaseManager {
   }
   template <class T, class... Args>
   RegisteredType<T> register_type(RegisterOptions options, std::string name) {
-    static_assert(sizeof...(Args) == 0 || std::is_constructible_v<T, Args...>,
+    static_assert(sizeof...(Args) == 0 || std::is_constructible_v<T, std::decay_t<Args>...>,
                   "multiprocessing: the class can not be made from these arguments");
     auto const exclusion =
         options.thread_safe ? serve::Exclusion::ThreadSafe : serve::Exclusion::OneCallAtATime;

@@ -7,6 +7,7 @@
 //   |   |-- TaskTimeout        its time had passed, so it was killed
 //   |   `-- MemoryLimitExceeded  it wanted more memory than it may have
 //   |-- BrokenBarrierError     who waits at a barrier would wait for ever
+//   |-- BrokenContainerError   who changed a shared container was killed in it; recover()
 //   |-- BrokenProcessPool      the pool is gone for good
 //   |-- CancelledError         the work was given up on request
 //   |-- PicklingError          a value can not be written as bytes

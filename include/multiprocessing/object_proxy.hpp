@@ -5,7 +5,9 @@
 #include <type_traits>
 #include <utility>
 
+#include <multiprocessing/base/item.hpp>
 #include <multiprocessing/channel/call.hpp>
+#include <multiprocessing/serve/converted.hpp>
 #include <multiprocessing/serve/remote.hpp>
 #include <multiprocessing/wire/callable.hpp>
 #include <multiprocessing/wire/refusal.hpp>
@@ -71,31 +73,7 @@ class Base {
   serve::Remote<T> remote_;
 };
 
-/// What operator[] of a proxy returns: reads by its at(key), writes by its set(key, value). As long
-/// as that is there.
-template <class Proxy, class Key, class Value>
-class Item {
- public:
-  /// As the proxy makes it.
-  Item(Proxy const& proxy, Key key) : proxy_(&proxy), key_(std::move(key)) {}
-  Item(Item const&) = default;
-  Item const& operator=(Value const& value) const {
-    proxy_->set(key_, value);
-    return *this;
-  }
-  Item const& operator=(Item const& other) const { return *this = other.value(); }
-
-  /// A copy. Throws: as at().
-  Value value() const { return proxy_->at(key_); }
-  operator Value() const { return value(); }
-
-  friend bool operator==(Item const& a, Value const& b) { return a.value() == b; }
-  friend bool operator==(Item const& a, Item const& b) { return a.value() == b.value(); }
-
- private:
-  Proxy const* proxy_;
-  Key key_;
-};
+using base::Item;
 
 }  // namespace proxy_detail
 
@@ -115,13 +93,13 @@ class ObjectProxy : public proxy_detail::Base<T> {
   requires(sizeof...(Parameters) == sizeof...(Args)) auto call(R (C::*member)(Parameters...),
                                                                Args&&... args) const {
     require<Parameters...>();
-    return this->run("call", member, std::decay_t<Parameters>(std::forward<Args>(args))...);
+    return this->run("call", member, serve::converted<Parameters>(std::forward<Args>(args))...);
   }
   template <class R, class C, class... Parameters, class... Args>
   requires(sizeof...(Parameters) == sizeof...(Args)) auto call(R (C::*member)(Parameters...) const,
                                                                Args&&... args) const {
     require<Parameters...>();
-    return this->run("call", member, std::decay_t<Parameters>(std::forward<Args>(args))...);
+    return this->run("call", member, serve::converted<Parameters>(std::forward<Args>(args))...);
   }
 
   /// A copy of the object.

@@ -65,7 +65,13 @@ struct SentPool {
 /// Throws: TypeError when the initializer can not be sent.
 inline SentPool sent(PoolOptions const& options) {
   wire::Bytes initializer;
-  if (options.initializer) options.initializer.save(initializer);
+  try {
+    if (options.initializer) options.initializer.save(initializer);
+  } catch (TypeError const&) {
+    throw TypeError(
+        "Manager.Pool: the initializer goes to the manager's process, and can not be sent, or take "
+        "shared objects along; use bind() with plain values");
+  }
   return {options.processes,
           options.start_method,
           options.sigint,
@@ -122,7 +128,7 @@ class ServedPool : public Pool {
 };
 
 template <class Items>
-using Copies = std::vector<std::remove_cvref_t<std::ranges::range_reference_t<Items>>>;
+using Copies = std::vector<std::ranges::range_value_t<Items>>;
 
 template <class Items>
 Copies<Items> copies_of(Items&& items) {

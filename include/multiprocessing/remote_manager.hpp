@@ -15,6 +15,8 @@
 #include <multiprocessing/channel/address.hpp>         // IWYU pragma: export
 #include <multiprocessing/channel/authentication.hpp>  // IWYU pragma: export
 #include <multiprocessing/channel/call.hpp>
+#include <multiprocessing/os/fork_gate.hpp>
+#include <multiprocessing/serve/converted.hpp>
 #include <multiprocessing/serve/exposed_type.hpp>
 #include <multiprocessing/serve/network_client.hpp>
 #include <multiprocessing/serve/network_request.hpp>
@@ -39,9 +41,32 @@ class RemoteManager;
 
 namespace remote_manager_detail {
 
-struct Connected {
-  std::shared_ptr<serve::ExposedTypes const> types;
+/// A session, and what a process that was forked since has in place of it.
+class Connected {
+ public:
+  Connected(std::shared_ptr<serve::ExposedTypes const> its_types, serve::NetworkAddress address)
+      : types(std::move(its_types)), client(std::move(address)) {}
+
+  std::shared_ptr<serve::ExposedTypes const> const types;
   serve::NetworkClient client;
+
+  /// `own` itself, or the one of this forked child: what it makes is its own, and goes with it.
+  static std::shared_ptr<Connected> of_this_process(std::shared_ptr<Connected> const& own) {
+    if (own->client.is_of_this_process()) return own;
+    {
+      os::ForkGateGuard const gate;
+      auto const& child = own->child_;
+      if (child != nullptr && child->client.is_of_this_process()) return child;
+    }
+    auto fresh = std::make_shared<Connected>(own->types, own->client.server());
+    os::ForkGateGuard const gate;
+    auto& child = own->child_;
+    if (child == nullptr || !child->client.is_of_this_process()) child = std::move(fresh);
+    return child;
+  }
+
+ private:
+  std::shared_ptr<Connected> child_;  // guarded by the gate
 };
 
 /// What all handles of an object that are copies of each other have.
@@ -53,18 +78,20 @@ struct Possession {
       : connected(std::move(through)), number(its) {}
   Possession(Possession const&) = delete;
   Possession& operator=(Possession const&) = delete;
-  ~Possession() { connected->client.release(number); }
+  ~Possession() {
+    if (connected->client.is_of_this_process()) connected->client.release(number);
+  }
 };
 
 }  // namespace remote_manager_detail
 
 /// A handle of an object in a ManagerServer's process. A copy is the same object. What a client has
 /// made goes with its last handle, or with its process, in any way it ends.
-/// Threads: all members safe, and calls of several go on at once. Fork: the child's are good as
-/// long as the parent's are there. Peer death: BrokenPipeError; the call has happened, or not. A
-/// machine that vanishes is noticed after one to two minutes.
-/// Python: the proxies of multiprocessing.managers. Differs: not sent to other processes, which
-/// connect by themselves.
+/// Threads: all members safe, and calls of several go on at once. Fork: in a child, handles of
+/// before are good as long as the parent has its own; what the child makes is its own. Peer death:
+/// BrokenPipeError; the call has happened, or not. A machine that vanishes is noticed after one to
+/// two minutes. Python: the proxies of multiprocessing.managers. Differs: not sent to other
+/// processes, which connect by themselves.
 template <class T>
 class RemoteProxy {
  public:
@@ -75,12 +102,12 @@ class RemoteProxy {
   template <class R, class C, class... Parameters, class... Args>
   requires(sizeof...(Parameters) == sizeof...(Args)) auto call(R (C::*method)(Parameters...),
                                                                Args&&... args) const {
-    return call_registered<R>(method, std::decay_t<Parameters>(std::forward<Args>(args))...);
+    return call_registered<R>(method, serve::converted<Parameters>(std::forward<Args>(args))...);
   }
   template <class R, class C, class... Parameters, class... Args>
   requires(sizeof...(Parameters) == sizeof...(Args)) auto call(R (C::*method)(Parameters...) const,
                                                                Args&&... args) const {
-    return call_registered<R>(method, std::decay_t<Parameters>(std::forward<Args>(args))...);
+    return call_registered<R>(method, serve::converted<Parameters>(std::forward<Args>(args))...);
   }
   /// The same, by its name: `call<int>("deposit", 5)`. Arguments are of the very types that it
   /// takes, text is a std::string.
@@ -99,6 +126,8 @@ class RemoteProxy {
 
   template <class R, class Method, class... Args>
   auto call_registered(Method method, Args const&... args) const {
+    static_assert(std::is_invocable_v<Method, T&, Args...>,
+                  "multiprocessing: it is no member function of the object's class");
     auto const& type = possession_->connected->types->at(typeid(T));
     return call_named<std::remove_cvref_t<R>>(type.name_of(method), args...);
   }
@@ -128,10 +157,9 @@ class RemoteManager {
   /// Not called by users. Throws: as Client().
   RemoteManager(std::shared_ptr<serve::ExposedTypes const> types,
                 RemoteManagerOptions const& options)
-      : connected_(new remote_manager_detail::Connected{
-            std::move(types),
-            serve::NetworkClient(serve::NetworkAddress{options.address, options.family,
-                                                       options.authkey, options.timeout})}) {}
+      : connected_(std::make_shared<remote_manager_detail::Connected>(
+            std::move(types), serve::NetworkAddress{options.address, options.family,
+                                                    options.authkey, options.timeout})) {}
 
   /// A T(args...) in the server. The arguments are of the very types that it is registered with,
   /// text is a std::string. Throws: what its constructor throws; std::invalid_argument when T is
@@ -159,14 +187,15 @@ class RemoteManager {
   }
 
   /// Of the server.
-  Address const& address() const noexcept { return connected_->client.address(); }
+  Address const& address() const noexcept { return connected_->client.server().address; }
 
  private:
   template <class T>
   RemoteProxy<T> proxy(channel::Call call, wire::Bytes const& request) const {
-    auto const number = connected_->client.call<std::uint64_t>(call, request);
+    auto const connected = remote_manager_detail::Connected::of_this_process(connected_);
+    auto const number = connected->client.call<std::uint64_t>(call, request);
     return RemoteProxy<T>(
-        std::make_shared<remote_manager_detail::Possession const>(connected_, number));
+        std::make_shared<remote_manager_detail::Possession const>(connected, number));
   }
 
   std::shared_ptr<remote_manager_detail::Connected> connected_;

@@ -2,8 +2,6 @@
 // A scope for shared memory with names: they go when it ends.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cerrno>
 #include <cstddef>
 #include <exception>
@@ -16,8 +14,8 @@
 #include <vector>
 
 #include <multiprocessing/base/repr.hpp>
+#include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/log.hpp>
-#include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shareable_list.hpp>
 #include <multiprocessing/shared_memory.hpp>
 
@@ -53,7 +51,7 @@ class SharedMemoryManager {
   /// memory keeps it. A second time it does nothing. Blocks: while others unlink the same names, a
   /// second at most for each.
   void shutdown() noexcept {
-    if (made_by_ != os::this_pid()) return;
+    if (owner_ != launch::this_incarnation()) return;
     for (auto const& [name, file] : take_made()) {
       int const error = shared_memory_detail::try_unlink(name, file);
       if (error == 0 || error == ENOENT) continue;
@@ -77,7 +75,7 @@ class SharedMemoryManager {
 
   template <class Make>
   std::invoke_result_t<Make const&> add(Make const& make) {
-    if (made_by_ != os::this_pid()) {
+    if (owner_ != launch::this_incarnation()) {
       throw std::logic_error("SharedMemoryManager: it belongs to another process");
     }
     auto made = make();
@@ -100,7 +98,7 @@ class SharedMemoryManager {
   }
 
   std::mutex mutex_;
-  pid_t const made_by_ = os::this_pid();
+  launch::Incarnation const owner_ = launch::this_incarnation();
   // guarded by mutex_
   bool is_shut_down_ = false;
   shared_memory_detail::Names made_;

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <new>
 #include <stdexcept>
+#include <vector>
 
 #include "../support/catch.hpp"
 
@@ -62,6 +63,52 @@ TEST_CASE("who can not use the block that was found leaves it", "[arena]") {
   CHECK(f.header.warm_bytes >= kLarge);
   CHECK(f.allocate(kLarge) == 0);
   CHECK(f.header.warm_bytes == 0);
+}
+
+TEST_CASE("a block has as much memory as it was resized to, and what was in it", "[arena]") {
+  Fixture f;
+  constexpr std::uint64_t kMegabyte = std::uint64_t{1} << 20;
+  Number const block = f.blocks.take(SizeClass::of(64 * kMegabyte), [](Number) {});
+  auto const before = f.memory();
+  f.blocks.resize(block, 1);
+  CHECK(f.memory() <= before + kLarge);
+  *f.blocks.data(block) = std::byte{7};
+  f.blocks.resize(block, 32 * kMegabyte);
+  CHECK(f.memory() >= before + 32 * kMegabyte);
+  CHECK(*f.blocks.data(block) == std::byte{7});
+  f.blocks.data(block)[32 * kMegabyte - 1] = std::byte{8};
+  f.blocks.resize(block, kMegabyte);
+  CHECK(f.memory() <= before + kMegabyte + kLarge);
+  // Who was killed while he did it has left it uncertain.
+  f.blocks[block].committed = multiprocessing::shm::Block::kUncertain;
+  f.blocks.resize(block, 2 * kMegabyte);
+  CHECK(*f.blocks.data(block) == std::byte{7});
+  CHECK(f.blocks.data(block)[2 * kMegabyte - 1] == std::byte{0});
+  f.free(block);
+  f.blocks.discard_warm();
+  CHECK(f.memory() <= before + kLarge);
+}
+
+TEST_CASE("where there is no room for a new block a larger one is taken", "[arena]") {
+  Fixture f;
+  auto const take = [&](std::uint64_t size) {
+    return f.blocks.take(SizeClass::of(size), [](Number) {});
+  };
+  std::vector<Number> all;
+  auto const take_all = [&] {
+    for (;;) all.push_back(take(std::uint64_t{128} << 20));
+  };
+  CHECK_THROWS_AS(take_all(), std::bad_alloc);
+  auto const rest = [&] {
+    for (;;) take(std::uint64_t{1} << 20);
+  };
+  CHECK_THROWS_AS(rest(), std::bad_alloc);
+  CHECK(f.blocks.untaken() < (std::uint64_t{2} << 20));
+  f.free(all.front());
+  CHECK(take(std::uint64_t{1} << 20) == all.front());
+  CHECK_THROWS_AS(take(std::uint64_t{1} << 20), std::bad_alloc);
+  f.free(all.front());
+  CHECK(take(std::uint64_t{128} << 20) == all.front());  // as large as it was
 }
 
 TEST_CASE("lists and sums are found again from the blocks alone", "[arena]") {

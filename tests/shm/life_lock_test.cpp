@@ -119,6 +119,26 @@ TEST_CASE("who tries to hold what a dead process held is watched like any other"
   CHECK_FALSE(lock->watch(lock->holder()).has_value());
 }
 
+TEST_CASE("the end of something within a thread is seen as a death is", "[life_lock]") {
+  Shared const lock;
+  lock->stand_for(::getpid());
+  CHECK(lock->is_held());
+  CHECK_FALSE(lock->holder_is_dead());
+  auto const watched = lock->watch(lock->holder());
+  REQUIRE(watched.has_value());
+  support::RawChild sleeper([&] {
+    while (!lock->holder_is_dead()) {
+      static_cast<void>(os::futex_wait(*watched->word, watched->expected,
+                                           Deadline::never()));
+    }
+  });
+  support::wait_until_asleep(sleeper.pid());
+  lock->end();
+  CHECK(sleeper.exitcode() == 0);
+  CHECK_FALSE(lock->is_held());
+  CHECK_FALSE(lock->watch(lock->holder()).has_value());
+}
+
 TEST_CASE("a cleared life lock knows nothing of the dead and serves the next", "[life_lock]") {
   Shared const lock;
   for (int round = 0; round < 3; ++round) {

@@ -2,7 +2,7 @@
 # multiprocessing.hpp includes every flat header, and nothing else; but not what needs more than the
 # library does.
 file(GLOB flat RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/multiprocessing/*.hpp")
-list(REMOVE_ITEM flat multiprocessing/asio.hpp)
+list(REMOVE_ITEM flat multiprocessing/asio.hpp multiprocessing/mpi.hpp)
 file(STRINGS "${INCLUDE_DIR}/multiprocessing.hpp" lines REGEX "^#include")
 set(included "")
 foreach(line IN LISTS lines)

@@ -2,6 +2,8 @@
 // A service for tests of managers that programs of elsewhere call.
 #pragma once
 
+#include <unistd.h>
+
 #include <atomic>
 #include <memory>
 #include <stdexcept>
@@ -11,6 +13,7 @@
 #include <vector>
 
 #include <multiprocessing/base_manager.hpp>
+#include <multiprocessing/process.hpp>
 #include <multiprocessing/queue.hpp>
 
 #include "helpers.hpp"
@@ -33,6 +36,7 @@ class Account {
   }
   int balance() const noexcept { return balance_; }
   std::string echo(std::string const& text) const { return text; }
+  std::size_t size_of(std::string const& text) const { return text.size(); }
   void not_registered() {}
 
   /// How many there are, in whatever process.
@@ -49,6 +53,23 @@ class Jobs {
 
  private:
   mp::Queue<std::string> jobs_;
+};
+
+/// Starts a process that ends with nobody but its parent.
+struct Starter {
+  int start() {
+    process.start();
+    return static_cast<int>(*process.pid());
+  }
+  mp::Process process{[] { ::pause(); }};
+};
+
+/// A forked copy of the process comes out of its destructor.
+struct Forker {
+  ~Forker() {
+    if (::fork() == 0) ::usleep(1);
+  }
+  int nothing() { return 0; }
 };
 
 /// What can not be made by others.
@@ -69,11 +90,14 @@ inline mp::BaseManager bank() {
       .method("deposit", &Account::deposit)
       .method("balance", &Account::balance)
       .method("echo", &Account::echo)
+      .method("size_of", &Account::size_of)
       .method("double", [](Account& account) { return account.deposit(account.balance()); });
   manager.register_type<Jobs>({.thread_safe = true}, "Jobs")
       .method("put", &Jobs::put)
       .method("get", &Jobs::get);
   manager.register_type<Gate>("Gate").method("pass", &Gate::pass);
+  manager.register_type<Starter>("Starter").method("start", &Starter::start);
+  manager.register_type<Forker>("Forker").method("nothing", &Forker::nothing);
   return manager;
 }
 

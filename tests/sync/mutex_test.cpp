@@ -38,6 +38,7 @@ TEST_CASE("all levels are released at once, and come back", "[mutex]") {
   Mutex mutex(Mutex::Kind::Recursive);
   CHECK(mutex.release_all() == 0);
   for (int i = 0; i < 3; ++i) CHECK(mutex.acquire(Deadline::never()));
+  CHECK(mutex.levels() == 3);
   CHECK(mutex.release_all() == 3);
   CHECK(mutex.owner() == 0);
   mutex.acquire_all(3);

@@ -145,6 +145,7 @@ TEST_CASE("this library's errors arrive as themselves", "[exception]") {
   CHECK(arrives(mp::BrokenProcessPool("text")));
   CHECK(arrives(mp::CancelledError("text")));
   CHECK(arrives(mp::BrokenBarrierError("text")));
+  CHECK(arrives(mp::BrokenContainerError("text")));
   CHECK(arrives(mp::PicklingError("text")));
   CHECK(arrives(mp::UnpicklingError("text")));
   CHECK(arrives(mp::TypeError("text")));

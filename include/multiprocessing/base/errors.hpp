@@ -101,6 +101,13 @@ class BrokenBarrierError : public Error {
   using Error::Error;
 };
 
+/// Somebody was killed in the middle of a change of a SharedVector, SharedMap or SharedString, and
+/// nobody has called its recover() yet. The text tells which process it was, where that is known.
+class BrokenContainerError : public Error {
+ public:
+  using Error::Error;
+};
+
 /// The pool can not run anything any more; the text says why.
 /// Python: concurrent.futures.process.BrokenProcessPool.
 class BrokenProcessPool : public Error {

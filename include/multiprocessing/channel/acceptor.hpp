@@ -114,14 +114,14 @@ class Acceptor {
   static os::Fd listen(Address const& address, AcceptorOptions const& options) {
     require_proof(address.is_local(), options.key);
     auto const place = address.resolve(options.family).front();
-    if (!address.is_path() || options.stale_path == AcceptorOptions::StalePath::Refuse) {
-      return os::listen_at(place, options.backlog);
-    }
+    if (!address.is_path()) return os::listen_at(place, options.backlog);
     os::FolderLock const lock(address.str());
+    bool const may_replace =
+        lock.is_mine() && options.stale_path == AcceptorOptions::StalePath::Replace;
     try {
       return os::listen_at(place, options.backlog);
     } catch (std::system_error const& error) {
-      if (error.code() != std::errc::address_in_use || !lock.is_mine()) throw;
+      if (error.code() != std::errc::address_in_use || !may_replace) throw;
       if (!os::remove_stale_path(address.str())) throw;
     }
     return os::listen_at(place, options.backlog);

@@ -84,6 +84,12 @@ class SocketStream {
     send_all(use.get(), parts, sizeof head + message.size(), deadline);
   }
 
+  /// Whether a message was cut off, so that no other can follow.
+  bool is_cut_off() {
+    std::lock_guard const lock(sending_);
+    return cut_off_;
+  }
+
   /// The next message; nullopt once the deadline has passed.
   /// Blocks: until one is there as a whole. Peer death: EOFError once all is read and the last
   /// holder of the other end is gone, also by SIGKILL; the text tells where a message breaks off.
@@ -120,6 +126,27 @@ class SocketStream {
     Message message{head.kind, head.type, std::move(incoming_.body)};
     incoming_ = {};
     return message;
+  }
+
+  /// Reads the next message away, or what is still to come of it. Blocks, throws: as receive().
+  void skip(base::Deadline deadline) {
+    auto const lock = lock_by(receiving_, deadline);
+    if (!lock) return;
+    auto const use = socket_.use();
+    auto& [head, head_filled, body, body_filled] = incoming_;
+    if (!fill(use.get(), std::as_writable_bytes(std::span(&head, 1)), head_filled, deadline))
+      return;
+    if (!head.is_valid()) throw UnpicklingError("receive: what came is no message");
+    body = {};
+    std::array<std::byte, 4096> room;
+    while (body_filled < head.size) {
+      auto const step = std::min<std::uint64_t>(room.size(), head.size - body_filled);
+      std::size_t filled = 0;
+      bool const is_all = fill(use.get(), std::span(room).first(step), filled, deadline);
+      body_filled += filled;
+      if (!is_all) return;
+    }
+    incoming_ = {};
   }
 
   /// Whether there is something to receive, at least the beginning of a message, or the end of

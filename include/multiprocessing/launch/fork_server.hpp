@@ -201,6 +201,14 @@ class ForkServer {
     target_ = std::move(target);
   }
 
+  /// Starts the server now, unless it runs: children will have nothing of what this process does
+  /// from here on. Blocks, throws: as spawn_child().
+  void start_ahead() {
+    spawn_detail::require_init();
+    std::lock_guard const guard(mutex_);
+    if (is_down()) bring_up();
+  }
+
   /// As spawn_child().
   std::unique_ptr<Child> start(Birth const& birth) {
     spawn_detail::require_init();
@@ -260,7 +268,7 @@ class ForkServer {
       {
         std::lock_guard const guard(mutex_);
         std::erase_if(retired_, [](auto const& each) { return each->poll().has_value(); });
-        if (server_ == nullptr || server_->poll() || runs_as_ != ids()) bring_up();
+        if (is_down()) bring_up();
         server = server_;
         control = control_;
       }
@@ -292,7 +300,8 @@ class ForkServer {
 
   static std::pair<uid_t, gid_t> ids() noexcept { return {::geteuid(), ::getegid()}; }
 
-  /// REQUIRES: mutex_.
+  /// REQUIRES: mutex_, here and below.
+  bool is_down() const { return server_ == nullptr || server_->poll() || runs_as_ != ids(); }
   void bring_up() {
     control_.reset();
     if (server_ != nullptr) retired_.push_back(std::move(server_));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
-// Memory without a name: a file that lives as long as somebody holds or maps it.
+// Files of memory: created without a name, sized, and given memory. What has a name is in
+// named_memory.hpp.
 #pragma once
 
 #include <fcntl.h>
@@ -38,14 +39,14 @@ inline std::uint64_t largest_file_size() noexcept {
 
 inline std::uint64_t file_size(Fd const& fd) {
   struct stat status;
-  if (::fstat(fd.get(), &status) == -1) throw_errno("fstat", "memfd");
+  if (::fstat(fd.get(), &status) == -1) throw_errno("fstat", "shared memory");
   return static_cast<std::uint64_t>(status.st_size);
 }
 
 /// Bytes of memory that it has, beside what it could have.
 inline std::uint64_t allocated_size(Fd const& fd) {
   struct stat status;
-  if (::fstat(fd.get(), &status) == -1) throw_errno("fstat", "memfd");
+  if (::fstat(fd.get(), &status) == -1) throw_errno("fstat", "shared memory");
   constexpr std::uint64_t kUnit = 512;  // of st_blocks, whatever the pages' size
   return static_cast<std::uint64_t>(status.st_blocks) * kUnit;
 }
@@ -53,14 +54,14 @@ inline std::uint64_t allocated_size(Fd const& fd) {
 /// Reads up to `size` bytes from the beginning of the file; returns how many there were.
 inline std::size_t read_front(Fd const& fd, void* to, std::size_t size) {
   auto const length = retry_eintr([&] { return ::pread(fd.get(), to, size, 0); });
-  if (length == -1) throw_errno("pread", "memfd");
+  if (length == -1) throw_errno("pread", "shared memory");
   return static_cast<std::size_t>(length);
 }
 
 /// Sets the size and forbids to shrink it, so that no holder can turn another's access into SIGBUS.
 inline void fix_size(Fd const& fd, std::size_t size) {
   if (retry_eintr([&] { return ::ftruncate(fd.get(), static_cast<off_t>(size)); }) == -1) {
-    throw_errno("ftruncate", "memfd");
+    throw_errno("ftruncate", "shared memory");
   }
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) == -1) {
     throw_errno("fcntl", "F_ADD_SEALS");
@@ -81,7 +82,7 @@ inline void allocate(Fd const& fd, int mode, std::size_t offset, std::size_t siz
     });
     if (result == -1) {
       if (errno == ENOSPC || errno == ENOMEM) throw std::bad_alloc();
-      throw_errno("fallocate", "memfd");
+      throw_errno("fallocate", "shared memory");
     }
   }
 }
@@ -108,7 +109,7 @@ inline void grow(Fd const& fd, std::size_t from, std::size_t to) {
   try {
     memfd_detail::allocate(fd, FALLOC_FL_KEEP_SIZE, from, to - from);
     if (retry_eintr([&] { return ::ftruncate(fd.get(), static_cast<off_t>(to)); }) == -1) {
-      throw_errno("ftruncate", "memfd");
+      throw_errno("ftruncate", "shared memory");
     }
   } catch (...) {
     discard_pages(fd, from, to - from);

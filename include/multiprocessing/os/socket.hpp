@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -21,7 +22,6 @@
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/fd.hpp>
@@ -83,24 +83,39 @@ inline Fd listen_at(SocketAddress const& address, int backlog) {
   return socket;
 }
 
-/// Held while a path is looked at, removed and bound again: of two that find the same dead listener
-/// there, the second would remove what the first has made meanwhile. Advisory; goes with its
-/// holder.
+/// Held while a path is bound, or looked at and removed first: of two that find the same dead
+/// listener there, the second would remove what the first has made; and one that is bound, but does
+/// not listen yet, looks dead. Advisory; goes with its holder.
 class FolderLock {
  public:
-  /// Of the folder of `path`. Does not block: it may belong to another.
+  /// Of the folder of `path`. Blocks: while another has it, for a second at most.
   explicit FolderLock(std::string const& path) {
     auto const slash = path.find_last_of('/');
     auto const folder = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    Fd fd(retry_eintr([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    folder_ =
+        Fd(retry_eintr([&] { return ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
+    // What is done under it takes a moment; who has it for longer is none of ours.
+    auto const deadline = base::Deadline::after(std::chrono::seconds(1));
+    constexpr timespec kPause{0, 1'000'000};
     // Not by ::flock(): its header's function hides the struct.
-    if (fd && ::syscall(SYS_flock, fd.get(), LOCK_EX | LOCK_NB) == 0) folder_ = std::move(fd);
+    while (folder_ && !is_mine_) {
+      is_mine_ = ::syscall(SYS_flock, folder_.get(), LOCK_EX | LOCK_NB) == 0;
+      if (is_mine_ || deadline.passed()) break;
+      ::nanosleep(&kPause, nullptr);
+    }
+  }
+  FolderLock(FolderLock const&) = delete;
+  FolderLock& operator=(FolderLock const&) = delete;
+  /// Also where a child was forked meanwhile, and has a copy of the descriptor.
+  ~FolderLock() {
+    if (is_mine_) ::syscall(SYS_flock, folder_.get(), LOCK_UN);
   }
 
-  bool is_mine() const noexcept { return static_cast<bool>(folder_); }
+  bool is_mine() const noexcept { return is_mine_; }
 
  private:
   Fd folder_;
+  bool is_mine_ = false;
 };
 
 /// Removes the file of a listener that is gone. False: somebody listens there, or it is no socket.

@@ -21,11 +21,9 @@
 #include <utility>
 
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/os/module.hpp>
-#include <multiprocessing/os/process.hpp>
-#include <multiprocessing/os/thread.hpp>
+#include <multiprocessing/serve/end_of_copy.hpp>
 #include <multiprocessing/serve/object_lock.hpp>
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/wire/refusal.hpp>
@@ -83,6 +81,7 @@ struct ExposedType {
   std::type_index type;
   Exclusion exclusion;
   Signature constructor;
+  std::string constructor_declaration;  ///< for messages
   /// An object, from the encoded arguments. Empty: others can not make any.
   std::function<std::shared_ptr<void>(std::span<std::byte const> args)> make;
   std::map<std::string, ExposedMethod, std::less<>> methods;
@@ -107,42 +106,45 @@ struct ExposedType {
 
 namespace exposed_type_detail {
 
-/// Ends a copy of the process that user code has forked before it returns to what is not its own.
-class EndOfCopy {
- public:
-  ~EndOfCopy() {
-    if (forks_ != os::fork_generation()) os::exit_now(0);
-  }
-
- private:
-  unsigned const forks_ = os::fork_generation();
-};
-
 inline std::unique_lock<ObjectLock> lock(ExposedObject& object, Exclusion exclusion) {
   if (exclusion == Exclusion::ThreadSafe) return {};
   return std::unique_lock(object.lock);
 }
 
-/// Its parameters, without the object.
-template <class Result, class... Parameters>
+/// Its object, and its parameters without that.
+template <class Object, class Result, class... Parameters>
 struct Shape {};
 template <class R, class C, class... P>
-Shape<R, std::decay_t<P>...> shape_of_member(R (C::*)(P...));
+Shape<C&, R, std::decay_t<P>...> shape_of_member(R (C::*)(P...));
 template <class R, class C, class... P>
-Shape<R, std::decay_t<P>...> shape_of_member(R (C::*)(P...) const);
+Shape<C&, R, std::decay_t<P>...> shape_of_member(R (C::*)(P...) const);
 template <class R, class T, class... P>
-Shape<R, std::decay_t<P>...> shape_of_function(R (*)(T, P...));
+Shape<T, R, std::decay_t<P>...> shape_of_function(R (*)(T, P...));
 template <class R, class C, class T, class... P>
-Shape<R, std::decay_t<P>...> shape_of_object(R (C::*)(T, P...) const);
+Shape<T, R, std::decay_t<P>...> shape_of_object(R (C::*)(T, P...));
+template <class R, class C, class T, class... P>
+Shape<T, R, std::decay_t<P>...> shape_of_object(R (C::*)(T, P...) const);
 
 template <class F>
 auto shape_of(F const& function) {
   if constexpr (std::is_member_function_pointer_v<F>) {
-    return decltype(shape_of_member(function)){};
+    static_assert(
+        requires { shape_of_member(function); },
+        "multiprocessing: a member function with a ref-qualifier, or for volatile "
+        "objects, can not be a method; wrap it in a lambda");
+    if constexpr (requires { shape_of_member(function); }) {
+      return decltype(shape_of_member(function)){};
+    }
   } else if constexpr (std::is_pointer_v<F>) {
     return decltype(shape_of_function(function)){};
   } else {
-    return decltype(shape_of_object(&F::operator())){};
+    static_assert(
+        requires { &F::operator(); },
+        "multiprocessing: of a generic lambda nobody knows the types that it is called "
+        "with; write them");
+    if constexpr (requires { &F::operator(); }) {
+      return decltype(shape_of_object(&F::operator())){};
+    }
   }
 }
 
@@ -156,25 +158,30 @@ std::any plain(R (C::*method)(P...) const) {
   return method;
 }
 
-template <class T, class F, class R, class... Args>
-ExposedMethod describe(F function, Exclusion exclusion, Shape<R, Args...>) {
+template <class T, class F, class Object, class R, class... Args>
+ExposedMethod describe(F function, Exclusion exclusion, Shape<Object, R, Args...>) {
   using Result = std::remove_cvref_t<R>;
+  static_assert(std::is_reference_v<Object>,
+                "multiprocessing: the method takes the object by value, and would change a copy of "
+                "it; take a reference");
   (wire::require_picklable<Args>(), ...);
   if constexpr (!std::is_void_v<Result>) wire::require_picklable<Result>();
   static_assert(
-      std::is_invocable_v<F const&, T&, Args...>,
+      std::is_invocable_v<F&, T&, Args...>,
       "multiprocessing: a method takes the object, and values or references to const: what "
       "it changed would change in the server only; return it instead");
   auto const call = [function, exclusion](ExposedObject& object,
                                           [[maybe_unused]] std::span<std::byte const> bytes,
                                           [[maybe_unused]] wire::Bytes& reply) {
     std::tuple<Args...> args{take_foreign<Args>(bytes)...};  // the braces keep the order
+    auto its_function = function;
     auto const invoke = [&]() -> Result {
       auto const alone = lock(object, exclusion);
       EndOfCopy const end_copy;
       return std::apply(
           [&](Args&... each) -> Result {
-            return std::invoke(function, *static_cast<T*>(object.value.get()), std::move(each)...);
+            return std::invoke(its_function, *static_cast<T*>(object.value.get()),
+                               std::move(each)...);
           },
           args);
     };
@@ -202,9 +209,15 @@ std::shared_ptr<void> make([[maybe_unused]] std::span<std::byte const> bytes) {
 /// A T(args...) that others can make, if T has such a constructor.
 template <class T, class... Args>
 ExposedType describe_type(std::string name, Exclusion exclusion) {
-  ExposedType type{std::move(name), typeid(T), exclusion, Signature::of<void, Args...>(), {}, {}};
-  if constexpr (std::is_constructible_v<T, Args...>) {
-    type.make = &exposed_type_detail::make<T, Args...>;
+  ExposedType type{std::move(name),
+                   typeid(T),
+                   exclusion,
+                   Signature::of<void, std::decay_t<Args>...>(),
+                   base::type_name(typeid(void(Args...))),
+                   {},
+                   {}};
+  if constexpr (std::is_constructible_v<T, std::decay_t<Args>...>) {
+    type.make = &exposed_type_detail::make<T, std::decay_t<Args>...>;
   }
   return type;
 }

@@ -9,6 +9,8 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -22,8 +24,11 @@
 #include <multiprocessing/channel/address.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
 #include <multiprocessing/launch/log.hpp>
+#include <multiprocessing/os/thread.hpp>
+#include <multiprocessing/serve/end_of_copy.hpp>
 #include <multiprocessing/serve/exposed_type.hpp>
 #include <multiprocessing/serve/network_request.hpp>
+#include <multiprocessing/serve/network_streams.hpp>
 #include <multiprocessing/serve/session.hpp>
 #include <multiprocessing/serve/visits.hpp>
 #include <multiprocessing/wire/archive.hpp>
@@ -35,7 +40,9 @@ class NetworkServer {
   /// Throws: as Acceptor.
   NetworkServer(std::shared_ptr<ExposedTypes const> types, Address const& address,
                 channel::AcceptorOptions const& options)
-      : types_(std::move(types)), acceptor_(address, options) {}
+      : types_(std::move(types)), acceptor_(address, options) {
+    os::count_forks();
+  }
 
   Address const& address() const noexcept { return acceptor_.address(); }
 
@@ -44,9 +51,15 @@ class NetworkServer {
   template <class T>
   void share(std::string const& name, std::shared_ptr<T> object) {
     auto const& type = types_->at(typeid(T));
+    if (object == nullptr) {
+      throw std::invalid_argument("ManagerServer.share: there is no object for \"" + name + '"');
+    }
     auto shared = std::make_shared<ExposedObject>();
     shared->value = std::move(object);
     std::lock_guard const guard(mutex_);
+    for (auto const& [its_name, each] : shared_) {  // of one object there is one lock
+      if (each.object->value == shared->value) shared = each.object;
+    }
     if (!shared_.emplace(name, Exposed{&type, std::move(shared)}).second) {
       throw std::invalid_argument("ManagerServer.share: the name \"" + name + "\" is taken");
     }
@@ -54,7 +67,7 @@ class NetworkServer {
 
   /// Blocks: until close(); then until the calls that run have returned, and been answered if that
   /// is within `grace`.
-  void run(base::Deadline::Clock::duration grace) {
+  void run(std::chrono::milliseconds grace) {
     while (!acceptor_.closed()) {
       try {
         accept();
@@ -68,7 +81,10 @@ class NetworkServer {
         wait_until_closed(base::Deadline::after(kPause));
       }
     }
-    auto const close = [](channel::SocketStream& stream) { stream.close(); };
+    auto const close = [](Stream& stream) {
+      hang_up(stream);
+      stream.close();
+    };
     visits_.stop(close);
     wait_until_over(base::Deadline::after(grace));
     visits_.abandon(close);
@@ -87,6 +103,7 @@ class NetworkServer {
   void accept() {
     std::shared_ptr<Stream> stream = acceptor_.accept(base::Deadline::never());
     if (stream == nullptr) return;
+    streams_->add(stream);
     count_running(+1);
     visits_.begin(
         std::move(stream),
@@ -119,17 +136,32 @@ class NetworkServer {
 
   void serve(Visit<Stream>& visit) noexcept {
     try {
-      auto const session = greet(visit.end());
-      while (answer_next(visit, *session)) {
+      EndOfCopy const end_copy;  // also for destructors of objects
+      auto const session = greet(visit);
+      while (session != nullptr && answer_next(visit, *session)) {
       }
     } catch (std::exception const&) {  // it has gone, or is stopped, or there is no memory
     }
+    hang_up(visit.end());
     visit.drop_end();
   }
 
-  /// Throws: what has been told the client, too.
-  std::shared_ptr<Session> greet(Stream& stream) {
-    auto const message = receive_network(stream);
+  /// Also for processes that were forked meanwhile, and have a copy of the descriptor.
+  static void hang_up(Stream& stream) noexcept {
+    try {
+      stream.hang_up();
+    } catch (std::exception const&) {  // it is closed
+    }
+  }
+
+  /// Null: it has been stopped. Throws: what has been told the client, too.
+  std::shared_ptr<Session> greet(Visit<Stream>& visit) {
+    auto& stream = visit.end();
+    // More than any honest side needs on any network.
+    constexpr auto kTimeToBegin = std::chrono::seconds(10);
+    if (!visit.set_answering(false)) return nullptr;
+    auto const message = receive_network(stream, base::Deadline::after(kTimeToBegin));
+    if (!visit.set_answering(true)) return nullptr;
     std::shared_ptr<Session> session;
     auto reply = value_reply();
     try {
@@ -144,7 +176,8 @@ class NetworkServer {
       } else {
         throw UnpicklingError("the connection does not begin with a session");
       }
-    } catch (std::exception const&) {
+    } catch (std::exception const& error) {
+      launch::log(LogLevel::info, "a manager has turned somebody away: ", error.what());
       send_network(stream, exception_reply());
       throw;
     }
@@ -155,11 +188,13 @@ class NetworkServer {
   /// False: it has been stopped.
   bool answer_next(Visit<Stream>& visit, Session& session) {
     if (!visit.set_answering(false)) return false;
-    auto const message = receive_network(visit.end());
+    auto const message = receive_what_fits(visit.end());
     if (!visit.set_answering(true)) return false;
     auto reply = value_reply();
     try {
-      std::span<std::byte const> bytes = message;
+      if (!message) throw std::bad_alloc();
+      EndOfCopy const end_copy;
+      std::span<std::byte const> bytes = *message;
       auto const request = take_foreign<NetworkRequest>(bytes);
       if (request.verb == NetworkRequest::Verb::Release) {
         session.remove(request.object);
@@ -171,6 +206,16 @@ class NetworkServer {
     }
     send_network(visit.end(), reply);
     return true;
+  }
+
+  /// nullopt: it was too large for this machine's memory, and is skipped.
+  static std::optional<wire::Bytes> receive_what_fits(Stream& stream) {
+    try {
+      return receive_network(stream);
+    } catch (std::bad_alloc const&) {
+      stream.skip(base::Deadline::never());
+      return std::nullopt;
+    }
   }
 
   void answer(Session& session, NetworkRequest const& request, std::span<std::byte const> rest,
@@ -193,7 +238,8 @@ class NetworkServer {
       throw std::invalid_argument("no class \"" + request.name + "\" is registered");
     if (!type->make) throw std::invalid_argument("others can not make a " + request.name);
     if (type->constructor != request.signature) {
-      throw TypeError(request.name + " is made from other types");
+      throw TypeError(request.name + " is made by " + type->constructor_declaration +
+                      ", and was asked for with other types, or by another compiler's program");
     }
     auto object = std::make_shared<ExposedObject>();
     object->value = type->make(args);
@@ -218,7 +264,7 @@ class NetworkServer {
     auto const& method = exposed.type->method(request.name);
     if (method.signature != request.signature) {
       throw TypeError(exposed.type->name + "." + request.name + " is " + method.declaration +
-                      ", and was called with other types");
+                      ", and was called with other types, or by another compiler's program");
     }
     method.call(*exposed.object, args, reply);
   }
@@ -241,6 +287,7 @@ class NetworkServer {
   std::condition_variable changed_;  // a visit is over, or the acceptor closed
   int running_ = 0;                  // visits; guarded by changing_
 
+  std::shared_ptr<NetworkStreams> const streams_ = NetworkStreams::make();
   Sessions sessions_;
   channel::Acceptor acceptor_;
   Visits<Stream> visits_;  // of who runs it

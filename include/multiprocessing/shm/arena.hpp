@@ -121,15 +121,26 @@ class Arena {
   /// A block of at least `size` bytes, aligned to a cache line, held by `me`.
   /// Throws: std::bad_alloc when the machine or the arena is full.
   Number allocate(Number me, std::uint64_t size, Content content = Content::Zeros) {
-    if (size > segment_.size()) throw std::bad_alloc();
-    try {
-      return try_allocate(me, size, content);
-    } catch (std::bad_alloc const&) {
-      bury_the_dead();  // perhaps they have what is missing
-      trim();
-      return try_allocate(me, size, content);
-    }
+    return with_the_memory_of_the_dead(size, [&] { return try_allocate(me, size, content); });
   }
+
+  /// A block with addresses for `size` bytes, held by `me`, that gets its memory by resize(); what
+  /// it has then is anything. Throws: std::bad_alloc when there are no such addresses left.
+  Number reserve(Number me, std::uint64_t size) {
+    auto const size_class = SizeClass::of(std::max(size, Blocks::kLargestSmall + 1));
+    return with_the_memory_of_the_dead(size, [&] { return take(me, size_class); });
+  }
+
+  /// Addresses that no block has taken yet.
+  std::uint64_t unreserved() {
+    Guarded const guarded(*this);
+    return blocks_.untaken();
+  }
+
+  /// The first `size` bytes, at least, of a block that was reserved have memory from now on, what
+  /// is behind them has none; what is in them stays. REQUIRES: no more than was reserved; one call
+  /// at a time for a block. Throws: std::bad_alloc when the machine is full.
+  void resize(Number block, std::uint64_t size) { blocks_.resize(block, size); }
 
   std::byte* data(Number block) const noexcept { return blocks_.data(block); }
 
@@ -325,6 +336,18 @@ class Arena {
    private:
     Arena& arena_;
   };
+
+  template <class Allocate>
+  Number with_the_memory_of_the_dead(std::uint64_t size, Allocate const& try_to) {
+    if (size > segment_.size()) throw std::bad_alloc();
+    try {
+      return try_to();
+    } catch (std::bad_alloc const&) {
+      bury_the_dead();  // perhaps they have what is missing
+      trim();
+      return try_to();
+    }
+  }
 
   Number try_allocate(Number me, std::uint64_t size, Content content) {
     Number const block = take(me, SizeClass::of(size));

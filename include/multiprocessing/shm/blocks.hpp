@@ -71,6 +71,8 @@ class Blocks {
   /// processes has for nothing stays a hundredth or so of its machine.
   static constexpr std::uint64_t kWarmest = std::uint64_t{208} << 20;
 
+  static constexpr std::uint64_t kLargestSmall = std::uint64_t{32} << 10;
+
   /// Blocks lie from kEnd on. `header` was made in the segment: for a new one, see begin().
   Blocks(Segment const& segment, Header& header)
       : segment_(segment),
@@ -85,6 +87,9 @@ class Blocks {
     header_.small_committed = kSmallBegin;
     header_.large_frontier = large_begin_;
   }
+
+  /// Addresses that no large block has taken yet.
+  std::uint64_t untaken() const noexcept { return segment_.size() - header_.large_frontier; }
 
   /// How many exist; safe, as what follows.
   Number count() const noexcept { return header_.count.load(); }
@@ -105,18 +110,26 @@ class Blocks {
     return table()[block].state.load(std::memory_order_acquire) == Block::State::Used;
   }
 
-  /// A free one, out of its list when `found(block)` returns and before it is Used.
+  /// A free one, out of its list when `found(block)` returns and before it is Used. A larger one
+  /// where there is no room for a new one.
   /// Throws: std::bad_alloc, what `found` does: then nothing has happened.
   template <class Found>
   Number take(SizeClass size_class, Found const& found) {
-    auto* list = &header_.warm[size_class.index()];
-    if (*list == kNobody) list = &header_.cold[size_class.index()];
-    if (*list == kNobody) push(make(size_class));
+    auto* list = free_of(size_class);
+    if (list == nullptr) {
+      try {
+        push(make(size_class));
+        list = &header_.cold[size_class.index()];
+      } catch (std::bad_alloc const&) {
+        list = free_of_larger_than(size_class);
+        if (list == nullptr) throw;
+      }
+    }
     Number const number = *list;
     found(number);
     auto& block = table()[number];
     *list = block.next;
-    if (list == &header_.warm[size_class.index()]) header_.warm_bytes -= block.committed;
+    if (list == &header_.warm[block.size_class]) header_.warm_bytes -= block.committed;
     // relaxed: the release below pairs with the acquire in is_used()
     constexpr auto relaxed = std::memory_order_relaxed;
     block.owner.store(0, relaxed);
@@ -148,6 +161,22 @@ class Blocks {
     }
     // The kernel does the same for new pages, but takes several times as long.
     if (content == Content::Zeros) std::memset(data(number), 0, std::min(had, size));
+  }
+
+  /// Gives a large one that was taken as many bytes of memory as it needs for `size`, in front, and
+  /// takes what is more. What is there stays. Without the guard; one at a time for a block. Throws:
+  /// std::bad_alloc.
+  void resize(Number number, std::uint64_t size) {
+    auto& block = table()[number];
+    auto const had = block.committed.load();
+    auto const needed = round_up(size, kSmallPage);
+    block.committed = Block::kUncertain;
+    if (had > needed) {  // also when it is uncertain
+      segment_.discard({block.offset + needed, extent(size_of(block)) - needed});
+    }
+    auto const certain = had == Block::kUncertain ? 0 : had;
+    if (certain < needed) segment_.commit({block.offset + certain, needed - certain});
+    block.committed = needed;
   }
 
   /// Puts one that has become Free into its list.
@@ -192,7 +221,6 @@ class Blocks {
   static constexpr std::uint64_t kPage = ArenaLayout::kPage;
   static constexpr std::uint64_t kSmallPage = ArenaLayout::kSmallPage;
   static constexpr Offset kSmallBegin = ArenaLayout::kEnd;
-  static constexpr std::uint64_t kLargestSmall = std::uint64_t{32} << 10;
 
   static constexpr bool is_small(SizeClass size_class) noexcept {
     return size_class.size() <= kLargestSmall;
@@ -210,6 +238,20 @@ class Blocks {
     auto& list = (block.committed == 0 ? header_.cold : header_.warm)[block.size_class];
     block.next = list;
     list = number;
+  }
+
+  /// A list that has a block; null: none has.
+  Number* free_of(SizeClass size_class) const noexcept {
+    for (auto* const lists : {&header_.warm, &header_.cold}) {
+      if ((*lists)[size_class.index()] != kNobody) return &(*lists)[size_class.index()];
+    }
+    return nullptr;
+  }
+  Number* free_of_larger_than(SizeClass size_class) const noexcept {
+    for (auto index = size_class.index() + 1; index < SizeClass::kCount; ++index) {
+      if (auto* const list = free_of(SizeClass::at(index))) return list;
+    }
+    return nullptr;
   }
 
   Number make(SizeClass size_class) {

@@ -119,16 +119,11 @@ class Heap {
 
   /// A block with one lease; `let_go` as in ask_before_release(), or null. Throws: std::bad_alloc.
   Number allocate(std::uint64_t size, Content content, LetGo let_go) {
-    vault_.tidy();
-    std::lock_guard const lock(mutex_);
-    Number const block = arena_.allocate(me(), size, content);
-    try {
-      account_of(block) = {.leases = 1, .let_go = let_go};
-    } catch (...) {
-      arena_.release(me(), block);
-      throw;
-    }
-    return block;
+    return with_a_lease(let_go, [&] { return arena_.allocate(me(), size, content); });
+  }
+  /// As Arena::reserve(), with one lease.
+  Number reserve(std::uint64_t size) {
+    return with_a_lease(nullptr, [&] { return arena_.reserve(me(), size); });
   }
 
   /// One more lease. REQUIRES, here and in adopt(): the block can not be freed meanwhile, because
@@ -189,6 +184,19 @@ class Heap {
     return accounts_[block];
   }
 
+  template <class Allocate>
+  Number with_a_lease(LetGo let_go, Allocate const& allocate) {
+    vault_.tidy();
+    std::lock_guard const lock(mutex_);
+    Number const block = allocate();
+    try {
+      account_of(block) = {.leases = 1, .let_go = let_go};
+    } catch (...) {
+      arena_.release(me(), block);
+      throw;
+    }
+    return block;
+  }
   void drop_lease(Number block) {
     std::lock_guard const lock(mutex_);
     auto& account = account_of(block);
@@ -278,12 +286,19 @@ struct Adopted {
   Number block;
 };
 
+/// Addresses for so many bytes, see Arena::reserve().
+struct Reserved {
+  std::uint64_t size;
+};
+
 /// Keeps one block in this process. Its copies in forked children keep it there.
 class Lease {
  public:
   /// Throws, here and below: std::bad_alloc, std::system_error when there is no heap yet.
   explicit Lease(std::uint64_t size, Content content = Content::Zeros, Heap::LetGo let_go = nullptr)
       : heap_(&Heap::instance()), block_(heap_->allocate(size, content, let_go)) {}
+  explicit Lease(Reserved addresses)
+      : heap_(&Heap::instance()), block_(heap_->reserve(addresses.size)) {}
   explicit Lease(InUse other) : heap_(&Heap::instance()), block_(other.block) {
     heap_->hold(block_);
   }

@@ -42,6 +42,9 @@ class Mutex {
     return mutex_.try_unlock();
   }
 
+  /// How often a Recursive one has been acquired. REQUIRES: held_by_this_thread().
+  unsigned levels() const noexcept { return mutex_.depth(); }
+
   /// All levels of a Recursive one; how many these were, 0 when this thread does not hold it.
   int release_all() {
     if (!mutex_.held_by_this_thread()) return 0;
@@ -55,8 +58,7 @@ class Mutex {
   /// would, or, when another thread holds it, returns false: the memory has to stay.
   bool let_go() {
     if (mutex_.held_by_this_thread()) recovered_.store(true, std::memory_order_relaxed);
-    while (mutex_.try_unlock()) {
-    }
+    while (mutex_.held_by_this_thread()) mutex_.try_unlock();
     pid_t const thread = owner();
     return thread == 0 || !os::is_thread_of_this_process(thread);
   }

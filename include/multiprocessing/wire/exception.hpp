@@ -64,9 +64,9 @@ inline constexpr std::size_t kLongestChainToThrow = 2 * kLongestChain;
 using WithText =
     TypeList<std::runtime_error, std::logic_error, std::invalid_argument, std::domain_error,
              std::length_error, std::out_of_range, std::range_error, std::overflow_error,
-             std::underflow_error, Error, BrokenBarrierError, BrokenProcessPool, CancelledError,
-             PicklingError, UnpicklingError, TypeError, TimeoutError, Empty, Full, ShutDown,
-             EOFError, BrokenPipeError, AuthenticationError>;
+             std::underflow_error, Error, BrokenBarrierError, BrokenContainerError,
+             BrokenProcessPool, CancelledError, PicklingError, UnpicklingError, TypeError,
+             TimeoutError, Empty, Full, ShutDown, EOFError, BrokenPipeError, AuthenticationError>;
 // Rebuilt from nothing.
 using WithoutText =
     TypeList<std::bad_alloc, std::bad_array_new_length, std::bad_cast, std::bad_typeid,
@@ -300,6 +300,15 @@ inline void add_task(ExceptionRecord& record, std::string task) {
   auto& origin = record.chain.back();
   if (exception_detail::is<RemoteTraceback>(origin) && origin.texts.size() == 2) {
     origin.texts[1] = std::move(task);
+  }
+}
+
+/// Says on which machine the record's origin was.
+inline void add_place(ExceptionRecord& record, std::string const& place) {
+  if (record.chain.empty()) return;
+  auto& origin = record.chain.back();
+  if (exception_detail::is<RemoteTraceback>(origin) && origin.texts.size() == 2) {
+    origin.texts[0] += " of " + place;
   }
 }
 

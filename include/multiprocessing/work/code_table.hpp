@@ -70,6 +70,17 @@ class CodeWriter {
     return numbered(function).number;
   }
 
+  /// How many there are. Threads: safe.
+  CodeNumber count() const noexcept {
+    return count_.load(std::memory_order_acquire);  // pairs with the store in add()
+  }
+  /// The next number is that of a place which another table has under it.
+  /// Throws: std::bad_alloc when the table is full.
+  void copy(wire::CodePlace const& place) {
+    add(place);
+    known_.emplace_back();
+  }
+
   /// For people; empty when nobody has that number.
   std::string name_of(CodeNumber number) const {
     if (number >= known_.size()) return {};
@@ -99,23 +110,25 @@ class CodeWriter {
   }
 
   CodeNumber add(wire::CodePlace const& place) {
-    if (count_ == CodeTable::kMost) throw std::bad_alloc();
-    if (count_ % kStep == 0) {
+    auto const number = count();
+    if (number == CodeTable::kMost) throw std::bad_alloc();
+    if (number % kStep == 0) {
       constexpr auto kSize = sizeof(wire::CodePlace);
-      segment_.commit({table_.places + count_ * kSize, kStep * kSize});
+      segment_.commit({table_.places + number * kSize, kStep * kSize});
     }
-    new (&table_.place(segment_, count_)) wire::CodePlace(place);
-    return count_++;
+    new (&table_.place(segment_, number)) wire::CodePlace(place);
+    count_.store(number + 1, std::memory_order_release);  // pairs with count()
+    return number;
   }
 
   shm::Segment const& segment_;
   CodeTable const& table_;
-  CodeNumber count_ = 0;
+  std::atomic<CodeNumber> count_{0};
   std::unordered_map<std::uintptr_t, Numbered> numbers_;
   struct Known {
-    Name* name;
-    std::uintptr_t address;  // 0: see the text
-    std::string text;
+    Name* name = nullptr;
+    std::uintptr_t address = 0;  // 0: see the text
+    std::string text = {};
   };
   std::vector<Known> known_;        // by number
   unsigned long long removed_ = 0;  // modules, when these were noted

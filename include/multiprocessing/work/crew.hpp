@@ -33,10 +33,13 @@
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/wait_word.hpp>
+#include <multiprocessing/wire/code_pointer.hpp>
+#include <multiprocessing/wire/parcel.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/callbacks.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/job_book.hpp>
+#include <multiprocessing/work/staff.hpp>
 #include <multiprocessing/work/supervisor.hpp>
 #include <multiprocessing/work/task_book.hpp>
 #include <multiprocessing/work/trace_file.hpp>
@@ -61,13 +64,7 @@ class Crew {
 
   /// Blocks: until all workers have been forked. Throws: std::system_error, std::bad_alloc; as
   /// start_afresh().
-  explicit Crew(Options const& options)
-      : segment_("multiprocessing-pool", kReservation, kSmallestReservation),
-        board_(make_board(segment_)),
-        jobs_(segment_, *board_, part(kWordsBegin, kTasksBegin), part(kPayloadBegin, kLogsBegin),
-              part(kLogsBegin, kParts)),
-        tasks_(segment_, *board_, part(kTasksBegin, kPayloadBegin)),
-        callbacks_(*board_) {
+  explicit Crew(Options const& options) : Crew(Unstaffed()) {
     set_wanted(options.workers);
     board_->sigint = launch::as_parent_allows(options.sigint);
     board_->max_tasks_per_child = options.max_tasks_per_child;
@@ -76,12 +73,14 @@ class Crew {
     board_->restart_limit = options.restart_limit;
     board_->setup = options.setup;
     os::Fd const ready = os::create_eventfd();
-    nursery_ = start_nursery(options, ready);
-    base::ScopeGuard end_nursery([this] {
-      nursery_.process->send(SIGKILL);
-      nursery_.process->wait_until(base::Deadline::never());
+    auto nursery = start_nursery(options, ready);
+    auto& process = *nursery.process;
+    staff_ = std::make_unique<NurseryStaff>(std::move(nursery));
+    base::ScopeGuard end_nursery([&process] {
+      process.send(SIGKILL);
+      process.wait_until(base::Deadline::never());
     });
-    pollfd fds[] = {{ready.get(), POLLIN, 0}, {nursery_.process->sentinel(), POLLIN, 0}};
+    pollfd fds[] = {{ready.get(), POLLIN, 0}, {process.sentinel(), POLLIN, 0}};
     os::poll_until(fds, base::Deadline::never());
     if (fds[0].revents == 0) {
       int const error = board_->start_error.load();
@@ -89,6 +88,15 @@ class Crew {
       throw BrokenProcessPool("Pool: its nursery ended while it started");
     }
     end_nursery.dismiss();
+  }
+  /// One whose tasks are done elsewhere, by `workers` workers of the staff that `hire(*this)`
+  /// makes. It has no jobs. Throws: std::system_error, std::bad_alloc; what `hire` does.
+  template <class Hire>
+  Crew(int workers, Hire const& hire) : Crew(Unstaffed()) {
+    board_->idle.set_size(0);  // nobody sleeps at the board
+    board_->wanted_workers = static_cast<std::uint32_t>(workers);
+    staff_ = hire(*this);
+    is_staff_elsewhere_ = true;
   }
   Crew(Crew const&) = delete;
   Crew& operator=(Crew const&) = delete;
@@ -118,7 +126,7 @@ class Crew {
       set_wanted(workers);
     }
     board_->idle.wake_everybody();
-    nursery_.wake();
+    staff_->wake();
   }
 
   bool is_open() const noexcept { return !is_closed() && is_running(); }
@@ -206,7 +214,11 @@ class Crew {
       require_open(call);
       id = tasks_.publish(draft);
     }
-    board_->idle.wake_one(board_->tasks.searcher);
+    if (is_staff_elsewhere_) {
+      staff_->wake();
+    } else {
+      board_->idle.wake_one(board_->tasks.searcher);
+    }
     return id;
   }
   /// Nobody asks for them any more.
@@ -222,11 +234,14 @@ class Crew {
     auto const word = task.read();
     if (word.generation != id.generation || !word.is_held()) return false;
     if (!board_->tasks.settle(task, word, ChunkWord::Phase::Dropped)) return false;
-    nursery_.wake();  // which kills its worker, unless that ends by itself
+    staff_->take_away(id);
     return true;
   }
   /// Asks the task to stop, in this run and any other.
-  void request_stop(TaskId id) noexcept { entry(id).flags |= TaskEntry::kStop; }
+  void request_stop(TaskId id) noexcept {
+    entry(id).flags |= TaskEntry::kStop;
+    staff_->ask_to_stop(id);
+  }
   TaskEntry& entry(TaskId id) const noexcept { return board_->tasks.entry(segment_, id.index); }
 
   /// The number by which workers know the function. Throws: as CodeWriter::number_of().
@@ -245,6 +260,22 @@ class Crew {
     auto const numbered = tasks_.codes().numbered(function, called);
     if (numbered.is_permanent) last = {name_, numbered.number, address};
     return numbered.number;
+  }
+
+  /// Throws: PicklingError where the staff is elsewhere and the message takes shared objects along.
+  void require_portable(char const* call, wire::Parcel const& parcel) const {
+    if (!is_staff_elsewhere_ || parcel.empty()) return;
+    throw PicklingError(std::string(call) +
+                        ": shared objects (locks, queues, values ..) can not be sent to another "
+                        "machine; send what they hold");
+  }
+
+  /// For a staff elsewhere: how many functions have numbers, all of tasks on the board among them,
+  /// and for who does its tasks: makes the next number that of `place`.
+  CodeNumber code_count() noexcept { return tasks_.codes().count(); }
+  void add_code(wire::CodePlace const& place) {
+    std::lock_guard const guard(mutex_);
+    tasks_.codes().copy(place);
   }
 
   /// Whether its processes have ended, or are about to: nothing happens any more.
@@ -275,6 +306,19 @@ class Crew {
     throw BrokenProcessPool(std::string(call) + ": the pool is broken, " + why_broken());
   }
 
+  /// REQUIRES: is_over().
+  std::string why_broken() const {
+    int const error = board_->start_error.load();
+    if (error > 0) {
+      return "no worker could be started: " + std::generic_category().message(error);
+    }
+    if (error < 0) {
+      auto const text = board_->failure.text();
+      return text.empty() ? "its initializer has failed" : text;
+    }
+    return staff_->how_it_ended();  // its life lock went first
+  }
+
   /// From now on nothing new is begun; workers leave when all is done that has been. Again:
   /// nothing.
   void close(char const* call) {
@@ -299,7 +343,7 @@ class Crew {
   /// Somebody may wait for the end of a closed pool, and that for the time of a task that is not to
   /// be run again now.
   void tell_of_cancelled() noexcept {
-    if (board_->phase.load() != Board::Phase::Open) nursery_.wake();
+    if (board_->phase.load() != Board::Phase::Open) staff_->wake();
   }
 
   /// From now on what happens is noted down, and written to the file when the pool has ended.
@@ -334,13 +378,11 @@ class Crew {
       board_->phase = Board::Phase::Terminating;
     }
     slot_news_.add(1);
-    nursery_.wake();
+    staff_->wake();
     // The nursery takes a second at most, unless somebody stopped it. Without it the kernel ends
     // the workers.
-    if (!nursery_.process->wait_until(base::Deadline::after(kNurseryGrace))) {
-      nursery_.process->send(SIGKILL);
-    }
-    nursery_.process->wait_until(base::Deadline::never());
+    if (!staff_->wait_until(base::Deadline::after(kNurseryGrace))) staff_->kill();
+    staff_->wait_until(base::Deadline::never());
     write_trace();
     callbacks_.finish();
   }
@@ -353,7 +395,7 @@ class Crew {
       throw std::invalid_argument(std::string(call) +
                                   ": the pool is still running; close() or terminate() it first");
     }
-    if (!nursery_.process->wait_until(deadline)) return false;
+    if (!staff_->wait_until(deadline)) return false;
     write_trace();
     callbacks_.finish();
     return true;
@@ -384,6 +426,15 @@ class Crew {
   static constexpr shm::Offset kDeathLog =
       shm::round_up(Board::kPlace + sizeof(Board), base::kCacheLine);
   static constexpr shm::Offset kBoardEnd = kDeathLog + DeathLog::size();
+
+  struct Unstaffed {};
+  explicit Crew(Unstaffed)
+      : segment_("multiprocessing-pool", kReservation, kSmallestReservation),
+        board_(make_board(segment_)),
+        jobs_(segment_, *board_, part(kWordsBegin, kTasksBegin), part(kPayloadBegin, kLogsBegin),
+              part(kLogsBegin, kParts)),
+        tasks_(segment_, *board_, part(kTasksBegin, kPayloadBegin)),
+        callbacks_(*board_) {}
 
   static Board* make_board(shm::Segment const& segment) {
     segment.commit({Board::kPlace, sizeof(Board)});
@@ -438,18 +489,6 @@ class Crew {
     board_->initializer = {room.offset, bytes.size()};
   }
 
-  std::string why_broken() const {
-    int const error = board_->start_error.load();
-    if (error > 0) {
-      return "no worker could be started: " + std::generic_category().message(error);
-    }
-    if (error < 0) {
-      auto const text = board_->failure.text();
-      return text.empty() ? "its initializer has failed" : text;
-    }
-    return "its nursery process " + describe_nursery();
-  }
-
   shm::Range part(std::uint64_t begin, std::uint64_t end) const noexcept {
     std::uint64_t const unit = segment_.size() / kParts;
     std::uint64_t const from = begin == 0 ? kBoardEnd : begin * unit;
@@ -474,7 +513,7 @@ class Crew {
   void tell_of_closing() noexcept {
     slot_news_.add(1);  // those who wait for a slot wait in vain
     board_->idle.wake_everybody();
-    nursery_.wake();
+    staff_->wake();
   }
 
   /// Blocks: while no slot is free, as long as `is_worth_it()`. `lock`: of mutex_, held before and
@@ -500,11 +539,6 @@ class Crew {
     return slot;
   }
 
-  /// REQUIRES: it is dead, or dying: its life lock goes first.
-  std::string describe_nursery() const {
-    return nursery_.process->wait_until(base::Deadline::never())->to_string();
-  }
-
   static std::uint32_t new_name() noexcept {
     static constinit std::atomic<std::uint32_t> last{0};
     return last.fetch_add(1) + 1;
@@ -516,7 +550,6 @@ class Crew {
   os::ForkDetector const fork_detector_;
   shm::Segment const segment_;
   Board* const board_;
-  launch::NurseryHandle nursery_;
 
   std::atomic<bool> is_closed_{false};  // changes under mutex_, as the board's phase
   std::mutex descriptor_mutex_;
@@ -534,6 +567,10 @@ class Crew {
     std::unique_ptr<TraceFile> file;  // null: none is to be written
   } trace_;
   Callbacks callbacks_;  // safe by itself
+
+  // constant after construction
+  std::unique_ptr<Staff> staff_;  // goes first: it uses the rest
+  bool is_staff_elsewhere_ = false;
 };
 
 }  // namespace multiprocessing::work

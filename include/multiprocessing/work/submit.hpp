@@ -38,6 +38,7 @@ void submit(TaskGroup& group, TaskTerms const& options, Parts const&... parts) {
   channel::Scratch scratch;
   wire::Parcel parcel;
   Code::write(scratch.bytes(), parcel, crew, parts...);
+  crew.require_portable(group.call(), parcel);
   auto draft =
       TaskDraft::of(crew.number_of(&Code::run, &Code::name), scratch.bytes(), parcel, options);
   group.submit(draft);

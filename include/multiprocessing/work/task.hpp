@@ -43,7 +43,9 @@ class TaskGroup {
   }
   TaskGroup(TaskGroup const&) = delete;
   TaskGroup& operator=(TaskGroup const&) = delete;
-  ~TaskGroup() { crew_->release(tasks()); }
+  ~TaskGroup() {
+    if (!is_lent_) crew_->release(tasks());
+  }
 
   /// Puts one more up. Throws: as Crew::submit().
   void submit(TaskDraft& draft) {
@@ -60,6 +62,13 @@ class TaskGroup {
         throw;
       }
     }
+  }
+
+  /// Lets it look at a task that somebody else has submitted, and will release after it has gone.
+  /// REQUIRES: it has no task yet.
+  void lend(TaskId id) noexcept {
+    first_ = id;
+    is_lent_ = true;
   }
 
   char const* call() const noexcept { return call_; }
@@ -253,6 +262,7 @@ class TaskGroup {
   TaskId first_{};  // generation 0: there is none yet
   std::unique_ptr<Many> many_;
   bool has_callback_ = false;
+  bool is_lent_ = false;
   std::atomic<bool> is_called_back_{false};
   os::Fd descriptor_;  // none until it is asked for
 };

@@ -3,7 +3,6 @@
 // worker leaves behind, and has run once more what may be.
 #pragma once
 
-#include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
@@ -13,7 +12,7 @@
 #include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/work/board.hpp>
-#include <multiprocessing/work/postponed_tasks.hpp>
+#include <multiprocessing/work/retried_tasks.hpp>
 #include <multiprocessing/work/retry_on.hpp>
 #include <multiprocessing/work/task_board.hpp>
 #include <multiprocessing/work/task_context.hpp>
@@ -25,10 +24,10 @@ namespace multiprocessing::work {
 class TaskWarden {
  public:
   TaskWarden(launch::Nursery& nursery, shm::Segment const& segment, Board& board)
-      : nursery_(nursery), segment_(segment), board_(board) {}
+      : nursery_(nursery), segment_(segment), board_(board), retried_(segment, board) {}
 
   /// When there is something to do, whatever else happens.
-  base::Deadline next() const { return earlier(next_deadline(), postponed_.next()); }
+  base::Deadline next() const { return earlier(next_deadline(), retried_.next()); }
 
   /// What workers could not do, but may be tried again. Before the burials of one round: who has
   /// handed a task back and is killed then has not been killed by it.
@@ -39,7 +38,7 @@ class TaskWarden {
       if (id.generation == 0) continue;
       auto const word = task(id).read();
       // Given up meanwhile: the worker waits here until it is killed, so that nothing else is hit.
-      if (word.generation != id.generation || !word.is_held_by(number) || !retry(id, word))
+      if (word.generation != id.generation || !word.is_held_by(number) || !retried_.retry(id, word))
         continue;
       page.handed_back = 0;
       page.taken_back.notify_all();
@@ -61,7 +60,7 @@ class TaskWarden {
     }
     give_up_result(segment_, board_.tasks, its);
     if (word.phase == ChunkWord::Phase::Condemned) {
-      if (its.may_be_retried() && retry(id, word)) return;
+      if (its.may_be_retried() && retried_.retry(id, word)) return;
       its.late_pid = dead.pid;  // somebody has asked it to stop meanwhile
       board_.tasks.settle(its, word, ChunkWord::Phase::Late);
       return;
@@ -71,7 +70,7 @@ class TaskWarden {
       auto& deaths = annex(its).deaths;
       if (deaths + 1U < board_.quarantine_after) {
         ++deaths;
-        retry(id, word);
+        retried_.retry(id, word);
         return;
       }
     }
@@ -96,17 +95,8 @@ class TaskWarden {
     }
   }
 
-  void run_due() {
-    while (auto const id = postponed_.take_due()) run_once_more(*id);
-  }
-
-  /// Whether a task still waits for its time; those that were given up are forgotten.
-  bool has_postponed() {
-    postponed_.forget_unless([this](TaskId id) {
-      return task(id).word.load() == ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
-    });
-    return !postponed_.empty();
-  }
+  void run_due() { retried_.publish_due(); }
+  bool has_postponed() { return retried_.has_postponed(); }
 
   /// Gives up all. REQUIRES: no worker runs.
   void drop_all() {
@@ -167,42 +157,10 @@ class TaskWarden {
     }
   }
 
-  /// False: the owner has given it up just now. REQUIRES: no worker runs it; its word was `word`.
-  bool retry(TaskId id, ChunkWord word) {
-    auto& its = task(id);
-    auto const failures = its.failures++;
-    auto const wait = backoff(std::chrono::milliseconds(annex(its).backoff_ms), failures);
-    auto expected = word.pack();
-    auto const free = ChunkWord{id.generation, 0, ChunkWord::Phase::Free}.pack();
-    if (!its.word.compare_exchange_strong(expected, free)) return false;
-    if (wait == wait.zero()) {
-      run_once_more(id);
-    } else {
-      postponed_.add(id, base::Deadline::after(wait));
-    }
-    return true;
-  }
-
-  void run_once_more(TaskId id) {
-    auto& ring = board_.tasks.retried;
-    auto const tail = ring.tail.load();
-    auto const capacity = board_.tasks.capacity;
-    if (tail - ring.cursor.load() == capacity) board_.tasks.skip_settled(segment_, ring);
-    if (tail == slots_ready_ && tail < capacity) {
-      constexpr std::uint64_t kAtATime = 4096 / sizeof(std::uint64_t);
-      auto const count = std::min<std::uint64_t>(kAtATime, capacity - tail);
-      segment_.commit({ring.slots + tail * sizeof(std::uint64_t), count * sizeof(std::uint64_t)});
-      slots_ready_ = tail + count;
-    }
-    board_.tasks.publish(segment_, ring, id);
-    board_.idle.wake_one(board_.tasks.searcher);
-  }
-
   launch::Nursery& nursery_;
   shm::Segment const& segment_;
   Board& board_;
-  std::uint64_t slots_ready_ = 0;  // of the ring
-  PostponedTasks postponed_;
+  RetriedTasks retried_;
 };
 
 }  // namespace multiprocessing::work

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
-// One thread serves the results of worker processes, their ends and a time limit: with Boost.Asio
-// and the descriptors that the library gives. With co_await: event_loop_coroutines.cpp
-#include <chrono>
+// One thread serves the results of worker processes, and their ends: Boost.Asio watches the
+// descriptors that the library gives. With co_await: 19_event_loop_coroutines.cpp
 #include <iostream>
 #include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/posix/stream_descriptor.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <multiprocessing.hpp>
+
+#include <multiprocessing/process.hpp>
+#include <multiprocessing/queue.hpp>
 
 namespace asio = boost::asio;
 namespace mp = multiprocessing;
@@ -43,30 +43,18 @@ int main() {
   }
 
   asio::io_context loop;  // after the start: the workers have no copy of it
-  asio::steady_timer limit(loop, std::chrono::minutes(1));
-  limit.async_wait([&](boost::system::error_code error) {
-    if (!error) loop.stop();
-  });
   int missing = 100, running = 2, sum = 0;
-  auto const leave_when_done = [&] {
-    if (missing == 0 && running == 0) limit.cancel();
-  };
   Watched results(loop, squares.fileno());
   results.each_time([&] {
     // Until there is nothing, which arms the descriptor again. There may be nothing at once.
     while (auto const square = squares.try_get()) --missing, sum += *square;
-    leave_when_done();
     return missing > 0;
   });
   std::vector<Watched> ends;
   ends.reserve(workers.size());
   for (auto& worker : workers) {
-    ends.emplace_back(loop, worker.sentinel()).each_time([&] {
-      --running;
-      leave_when_done();
-      return false;
-    });
+    ends.emplace_back(loop, worker.sentinel()).each_time([&] { return --running < 0; });
   }
-  loop.run();
+  loop.run();  // until nothing is watched any more
   std::cout << "sum of squares: " << sum << "\nstill running: " << running << '\n';
 }

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: BSL-1.0
-// The records of all workers, written by one process: here by spdlog. The workers have no copy of
-// it, only a queue.
+// The records of all workers, written by one process: by spdlog, which they have no copy of.
 #include <iostream>
 #include <memory>
-#include <numeric>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include <spdlog/sinks/ostream_sink.h>
 #include <spdlog/spdlog.h>
-#include <multiprocessing.hpp>
+
+#include <multiprocessing/logging.hpp>
+#include <multiprocessing/pool.hpp>
+#include <multiprocessing/queue.hpp>
 
 namespace mp = multiprocessing;
 
@@ -19,7 +20,8 @@ class SpdlogHandler final : public mp::LogHandler {
   explicit SpdlogHandler(spdlog::logger& out) : out_(out) {}
 
   void handle(mp::LogRecord const& record) override {
-    out_.log(record.time, {}, level_of(record.level), record.process_name + ": " + record.text);
+    out_.log(record.time, {}, level_of(record.level),
+             record.text + " (" + record.process_name + ")");
   }
 
  private:
@@ -38,11 +40,9 @@ int main() {
   mp::get_logger().set_level(mp::LogLevel::info);
   mp::get_logger().add_handler(std::make_shared<mp::QueueLogHandler>(queue));
 
-  std::vector<int> items(4);
-  std::iota(items.begin(), items.end(), 1);
   mp::Pool pool(2);  // forks before spdlog starts any thread
-  spdlog::logger out("main", std::make_shared<spdlog::sinks::ostream_sink_st>(std::cout));
-  out.set_pattern("%l %v");
+  spdlog::logger out("main", std::make_shared<spdlog::sinks::ostream_sink_st>(std::cerr));
+  out.set_pattern("%l: %v");
 
   std::thread listener([&] {
     SpdlogHandler handler(out);
@@ -53,7 +53,7 @@ int main() {
         mp::get_logger().info("item " + std::to_string(item));
         if (item == 3) mp::get_logger().warning("item 3 is odd");
       },
-      items);
+      std::vector{1, 2, 3, 4});
   queue.shutdown();  // what is in it is still taken out
   listener.join();
 }

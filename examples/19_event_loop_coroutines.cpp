@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
-// What event_loop.cpp does, with coroutines: every wait is a co_await, all on one thread.
+// What 18_event_loop.cpp does, with coroutines: every wait is a co_await, all on one thread.
 #include <chrono>
 #include <exception>
 #include <iostream>
@@ -9,8 +9,10 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <multiprocessing.hpp>
+
 #include <multiprocessing/asio.hpp>
+#include <multiprocessing/process.hpp>
+#include <multiprocessing/queue.hpp>
 
 namespace asio = boost::asio;
 namespace mp = multiprocessing;

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: BSL-1.0
+// Who does what a crew puts up: a nursery with its workers, or somebody elsewhere.
+#pragma once
+
+#include <csignal>
+#include <string>
+#include <utility>
+
+#include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/launch/nursery.hpp>
+#include <multiprocessing/work/task_entry.hpp>
+
+namespace multiprocessing::work {
+
+/// Holds the board's nursery_life, so that its end is seen by whoever waits. Threads: safe.
+class Staff {
+ public:
+  Staff() = default;
+  Staff(Staff const&) = delete;
+  Staff& operator=(Staff const&) = delete;
+  virtual ~Staff() = default;
+
+  /// Whether it has no part in this machine's shared memory, nor in the board's sleepers: so it is
+  /// told of each task, by wake(), and what it does can take no shared objects along.
+  virtual bool is_elsewhere() const noexcept = 0;
+  /// Something on the board has changed that it looks at.
+  virtual void wake() noexcept = 0;
+  /// The task was settled while it ran.
+  virtual void take_away(TaskId task) noexcept = 0;
+  /// The task has TaskEntry::kStop now.
+  virtual void ask_to_stop(TaskId task) noexcept = 0;
+
+  /// Blocks: until it has ended; false: the deadline has passed before.
+  virtual bool wait_until(base::Deadline deadline) = 0;
+  /// It does not end as fast as it should.
+  virtual void kill() noexcept = 0;
+  /// How it ended, for people. REQUIRES: it has, or is about to. Blocks: until then.
+  virtual std::string how_it_ended() = 0;
+};
+
+/// The nursery of a pool.
+class NurseryStaff final : public Staff {
+ public:
+  explicit NurseryStaff(launch::NurseryHandle nursery) noexcept : nursery_(std::move(nursery)) {}
+
+  bool is_elsewhere() const noexcept override { return false; }
+  void wake() noexcept override { nursery_.wake(); }
+  void take_away(TaskId) noexcept override { nursery_.wake(); }  // which finds it, and kills
+  void ask_to_stop(TaskId) noexcept override {}                  // the task sees it
+
+  bool wait_until(base::Deadline deadline) override {
+    return nursery_.process->wait_until(deadline).has_value();
+  }
+  void kill() noexcept override { nursery_.process->send(SIGKILL); }
+  std::string how_it_ended() override {
+    return "its nursery process " +
+           nursery_.process->wait_until(base::Deadline::never())->to_string();
+  }
+
+ private:
+  launch::NurseryHandle nursery_;
+};
+
+}  // namespace multiprocessing::work
