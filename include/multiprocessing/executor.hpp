@@ -40,6 +40,7 @@ struct ExecutorMapOptions {
 
 /// What can be said of a call: see ApplyOptions of <multiprocessing/pool.hpp>. Python: none
 struct SubmitOptions {
+  /// As ApplyOptions has them.
   std::optional<std::chrono::nanoseconds> timeout = std::nullopt;
   std::chrono::nanoseconds grace{0};
   int retries = 0;
@@ -144,6 +145,7 @@ class Executor {
  protected:
   /// What messages call its functions.
   struct Calls {
+    /// Each is "Class.function".
     char const* submit;
     char const* map;
     char const* starmap;
@@ -171,6 +173,7 @@ class Executor {
   /// Blocks: as shutdown(). During stack unwinding the workers are terminated.
   ~Executor() { finish(); }
 
+  /// Throws: std::invalid_argument when the executor was moved from.
   std::shared_ptr<work::Crew> const& shared_crew(char const* call) const {
     if (crew_ == nullptr) {
       throw std::invalid_argument(std::string(call) + ": the executor was moved from");

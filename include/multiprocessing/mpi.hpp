@@ -41,6 +41,7 @@
 
 namespace multiprocessing::mpi {
 
+/// What can be said of a run().
 struct RunOptions {
   /// So many more ranks are started by MPI_Comm_spawn, where the launcher lets that be done. They
   /// run the program from its beginning, with no arguments.
@@ -117,6 +118,7 @@ struct PoolExecutorOptions {
 class PoolExecutor : public Executor {
  public:
   PoolExecutor() : PoolExecutor(PoolExecutorOptions{}) {}
+  /// The same, with options.
   explicit PoolExecutor(int workers_per_rank)
       : PoolExecutor(PoolExecutorOptions{.workers_per_rank = workers_per_rank}) {}
   /// Blocks: no, but where there is one rank only, as ProcessPoolExecutor's. Throws:

@@ -31,6 +31,7 @@
 
 namespace multiprocessing {
 
+/// What a container begins with.
 struct SharedContainerOptions {
   /// What its elements may take, with what is between them. Only addresses are reserved for it, and
   /// twice as many for changes; memory comes as it is used. nullopt: 256 MiB in a process without

@@ -73,6 +73,7 @@ class SharedMap : public shared_container_detail::Base<SharedMap<Key, Value>,
   using Change = shared_container_detail::Change;
 
  public:
+  /// What operator[] gives: the place of an item, to be assigned to, or read.
   using Item = base::Item<SharedMap, Key, Value>;
   using key_type = Key;
   using value_type = std::pair<Key const, Value>;
@@ -111,6 +112,7 @@ class SharedMap : public shared_container_detail::Base<SharedMap<Key, Value>,
   }
   Value get(Key const& key, Value const& otherwise) const { return get(key).value_or(otherwise); }
 
+  /// Its value from now on, whether the key is new or not.
   void set(Key const& key, Value const& value) const { insert_or_assign(key, value); }
   /// The same; whether the key is new.
   bool insert_or_assign(Key const& key, Value const& value) const {
@@ -194,6 +196,7 @@ class SharedMap : public shared_container_detail::Base<SharedMap<Key, Value>,
     });
   }
 
+  /// Copies, by keys in order, as all was at one moment.
   std::vector<Key> keys() const {
     return this->read("keys", [](Contents const& map) {
       std::vector<Key> all;

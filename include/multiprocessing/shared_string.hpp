@@ -36,6 +36,7 @@ class SharedString
   using Change = shared_container_detail::Change;
 
  public:
+  /// What operator[] gives: the place of a character, to be assigned to, or read.
   using Item = base::Item<SharedString, std::size_t, char>;
   using value_type = char;
 
@@ -76,6 +77,7 @@ class SharedString
     });
   }
 
+  /// The text from now on.
   void assign(std::string_view other) const {
     change("assign", [&](Change& change, Contents& text) { put(change, text, other); });
   }
@@ -83,6 +85,7 @@ class SharedString
     assign(other);
     return *this;
   }
+  /// Puts it behind the last character.
   void append(std::string_view more) const {
     change("append", [&](Change& change, Contents& text) {
       begin_to_append(change, text, more.size());
