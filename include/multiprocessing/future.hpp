@@ -157,11 +157,13 @@ class Future {
   std::shared_ptr<work::TaskGroup> group_;
 };
 
+/// When wait() returns, at the latest when all are done.
 enum class ReturnWhen {
   all_completed,
   first_completed,
   first_exception,  ///< or all are completed
 };
+/// Python's names of these.
 inline constexpr auto ALL_COMPLETED = ReturnWhen::all_completed;
 inline constexpr auto FIRST_COMPLETED = ReturnWhen::first_completed;
 inline constexpr auto FIRST_EXCEPTION = ReturnWhen::first_exception;

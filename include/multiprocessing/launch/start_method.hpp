@@ -21,6 +21,7 @@ namespace multiprocessing {
 /// main(). Python: the strings "fork", "spawn" and "forkserver".
 enum class StartMethod { fork, spawn, forkserver };
 
+/// "fork", "spawn", "forkserver".
 inline constexpr std::string_view to_string(StartMethod method) noexcept {
   constexpr std::array<std::string_view, 3> kNames{"fork", "spawn", "forkserver"};
   return kNames[static_cast<std::size_t>(method)];
