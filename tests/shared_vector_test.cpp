@@ -50,7 +50,7 @@ T sample(std::size_t number) {
 
 }  // namespace
 
-TEST_CASE("elements are added, read, changed and removed", "[shared_vector]") {
+TEST_CASE("elements of shared memory are added, read, changed and removed", "[shared_vector]") {
   mp::SharedVector<int> const vector{1, 2, 3};
   vector.push_back(4);
   vector[0] = 10;
@@ -272,6 +272,40 @@ TEST_CASE("many threads change one vector, and nothing is lost", "[shared_vector
   }
   for (auto& thread : threads) thread.join();
   CHECK(vector.size() == 800);
+}
+
+TEST_CASE("a vector may be assigned what is chosen from itself", "[shared_vector]") {
+  mp::SharedVector<int> vector{1, 2, 3, 4};
+  vector.assign(vector);
+  CHECK(vector.copy() == std::vector{1, 2, 3, 4});
+  std::vector<int> even;
+  for (int const x : vector) {
+    if (x % 2 == 0) even.push_back(x);
+  }
+  vector.with([&](mp::SharedVector<int> const& its) { its.assign(its); });
+  vector.assign(even);
+  CHECK(vector.copy() == std::vector{2, 4});
+}
+
+TEST_CASE("a handle may go while update() runs", "[shared_vector]") {
+  mp::SharedVector<int> vector{1, 2, 3};
+  auto const same = vector;
+  std::optional<mp::SharedVector<int>> next;
+  vector.update(0, [&](int& x) {
+    x = 42;
+    vector = mp::SharedVector<int>{7, 8, 9};
+    next = mp::SharedVector<int>{70, 80, 90};
+  });
+  CHECK(same.copy() == std::vector{42, 2, 3});
+  CHECK(vector.copy() == std::vector{7, 8, 9});
+  CHECK(next->copy() == std::vector{70, 80, 90});
+}
+
+TEST_CASE("an element that with() returns is its value", "[shared_vector]") {
+  mp::SharedVector<int> const vector{1, 2};
+  int const element = vector.with([](auto const& its) { return its[1]; });
+  CHECK(element == 2);
+  CHECK(mp::SharedVector<int>{1, 2, 3}[2] == 3);
 }
 
 }  // namespace shared_vector_test

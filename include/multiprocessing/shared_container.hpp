@@ -33,7 +33,9 @@ namespace multiprocessing {
 
 /// What a container begins with.
 struct SharedContainerOptions {
-  /// What its elements may take, with what is between them. Only addresses are reserved for it, and
+  /// What its elements may take, with what is between them; what was given back is used again for
+  /// pieces of about its size only, until clear(). A change overwrites twice as much at most. Only
+  /// addresses are reserved for it, and
   /// twice as many for changes; memory comes as it is used. nullopt: 256 MiB in a process without
   /// limits, less for each container the more there are.
   std::optional<std::size_t> max_bytes = {};
@@ -85,10 +87,14 @@ T load(Stored<T> const& stored) {
 
 using Change = sync::Transactional::Change;
 
+// One is taken, one given back, and the first again if something throws.
+inline constexpr std::uint64_t kPiecesOfAText = 3;
+
 /// A value that others can read becomes another one.
 template <class T>
 void replace(Change& change, Stored<T>& stored, T const& value) {
   change.save(&stored, sizeof stored);
+  change.make_room(kPiecesOfAText);
   if constexpr (std::same_as<T, std::string>) {
     auto fresh = store<T>(value);
     stored.swap(fresh);  // what it had is given back, and stays as it is until the change is over
@@ -103,12 +109,19 @@ class Base {
  public:
   /// Calls `f(container)`, where it may call whatever it wants, as one change: others see all of it
   /// or nothing; it has not happened if f throws, or is killed. Returns what f does.
-  /// Blocks: for the lock, which is held while f runs.
+  /// Blocks: for the lock, which is held while f runs: who takes two containers takes them in the
+  /// same order everywhere.
   template <std::invocable<Derived const&> F>
   auto with(F&& f) const {
     Derived const whole = static_cast<Derived const&>(*this);  // outlives what f does to the handle
-    return change("with",
-                  [&](Change&, Contents&) { return std::invoke(std::forward<F>(f), whole); });
+    return change("with", [&](Change&, Contents&) {
+      using Result = std::remove_cvref_t<std::invoke_result_t<F, Derived const&>>;
+      if constexpr (std::is_same_v<Result, typename Derived::Item>) {
+        return std::invoke(std::forward<F>(f), whole).value();
+      } else {
+        return std::invoke(std::forward<F>(f), whole);
+      }
+    });
   }
 
   /// Undoes the change that somebody was killed in: what is there is what was before. Whether there
@@ -158,8 +171,9 @@ class Base {
   /// `f(Change&, Contents&)` as one change. The container's own words are saved, no others.
   template <class F>
   auto change(char const* verb, F const& f) const {
-    Change change(state_->transactional, {Derived::kName, verb});
-    auto& contents = state_->contents();
+    auto const state = state_;  // outlives what user code in f does to the handle
+    Change change(state->transactional, {Derived::kName, verb});
+    auto& contents = state->contents();
     change.save(&contents, sizeof contents);
     change.make_room(kPiecesOfACall);
     if constexpr (std::is_void_v<decltype(f(change, contents))>) {

@@ -97,7 +97,8 @@ class SharedMap : public shared_container_detail::Base<SharedMap<Key, Value>,
   }
 
   /// The item, to be read or assigned to.
-  Item operator[](Key key) const { return {*this, std::move(key)}; }
+  Item operator[](Key key) const& { return {*this, std::move(key)}; }
+  Value operator[](Key const& key) const&& { return at(key); }
   /// A copy of the value. Throws: std::out_of_range when there is no such key.
   Value at(Key const& key) const {
     return this->read("at", [&](Contents const& map) { return value_of(found(map, key, "at")); });

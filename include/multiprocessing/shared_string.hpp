@@ -61,7 +61,8 @@ class SharedString
   [[nodiscard]] bool empty() const { return size() == 0; }
 
   /// The character, to be read or assigned to.
-  Item operator[](std::size_t index) const { return {*this, index}; }
+  Item operator[](std::size_t index) const& { return {*this, index}; }
+  char operator[](std::size_t index) const&& { return at(index); }
   /// Throws, here and below: std::out_of_range when there is no such character.
   char at(std::size_t index) const {
     return read("at", [&](Contents const& text) {
@@ -179,6 +180,7 @@ class SharedString
   /// The characters from `first` on are about to be overwritten, with what ends them.
   static void save_from(Change& change, Contents& text, std::size_t first) {
     change.save(text.data() + first, text.size() - first + 1);
+    change.make_room(shared_container_detail::kPiecesOfAText);
   }
   /// `count` more come to its end. What moves to a larger piece stays where it was.
   static void begin_to_append(Change& change, Contents& text, std::size_t count) {

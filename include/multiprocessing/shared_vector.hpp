@@ -82,7 +82,8 @@ class SharedVector
   }
 
   /// The element, to be read or assigned to.
-  Item operator[](std::size_t index) const { return {*this, index}; }
+  Item operator[](std::size_t index) const& { return {*this, index}; }
+  T operator[](std::size_t index) const&& { return at(index); }
   /// A copy. Throws, here and below: std::out_of_range when there is no such element.
   T at(std::size_t index) const {
     return this->read("at", [&](Contents const& vector) {
@@ -194,8 +195,10 @@ class SharedVector
   requires std::convertible_to<std::ranges::range_reference_t<Range>, T>
   void assign(Range&& range) const {
     this->change("assign", [&](Change& change, Contents& vector) {
+      std::vector<T> fresh;  // first: the range may be of these elements
+      for (auto&& each : range) fresh.push_back(static_cast<T>(std::forward<decltype(each)>(each)));
       clear(change, vector);
-      append(change, vector, range);
+      append(change, vector, fresh);
     });
   }
   void assign(std::initializer_list<T> elements) const {
@@ -284,6 +287,7 @@ class SharedVector
     if (count > PTRDIFF_MAX / sizeof(*vector.data()) - vector.size()) throw std::bad_alloc();
     auto const needed = vector.size() + count;
     if constexpr (kOwns) save_from(change, vector, 0);
+    change.make_room(shared_container_detail::kPiecesOfAText);  // of the buffer that is given back
     try {
       vector.reserve(std::max(needed, vector.capacity() + vector.capacity() / 2));
     } catch (std::bad_alloc const&) {
