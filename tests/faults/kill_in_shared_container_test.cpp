@@ -210,21 +210,27 @@ auto filled_with(std::vector<int> const& keys) {
 template <class Key, class Value>
 void kill_in_maps() {
   using Map = mp::SharedMap<Key, Value>;
+  constexpr long kStride = 13;  // there are many scenes
   // Shapes in which what comes and goes turns the tree, in one way and the other.
   std::vector<std::vector<int>> const shapes{
       {}, {10}, {10, 20}, {20, 10}, {10, 20, 30, 40, 50, 60, 70, 80}, {80, 70, 60, 50, 40, 30, 20}};
   for (auto const& shape : shapes) {
-    kill_in_change<Map>(filled_with<Key, Value>(shape),
-                        [](Map const& map) { map.set(sample<Key>(25), sample<Value>(1)); });
+    kill_in_change<Map>(
+        filled_with<Key, Value>(shape),
+        [](Map const& map) { map.set(sample<Key>(25), sample<Value>(1)); }, kStride);
     if (shape.empty()) continue;
-    kill_in_change<Map>(filled_with<Key, Value>(shape),
-                        [&](Map const& map) { map.erase(sample<Key>(shape.front())); });
+    kill_in_change<Map>(
+        filled_with<Key, Value>(shape),
+        [&](Map const& map) { map.erase(sample<Key>(shape.front())); }, kStride);
   }
   auto const& large = shapes[4];
-  kill_in_change<Map>(filled_with<Key, Value>(large),
-                      [](Map const& map) { map.set(sample<Key>(30), sample<Value>(2)); });
-  kill_in_change<Map>(filled_with<Key, Value>(large), [](Map const& map) { map.popitem(); });
-  kill_in_change<Map>(filled_with<Key, Value>(large), [](Map const& map) { map.clear(); });
+  kill_in_change<Map>(
+      filled_with<Key, Value>(large),
+      [](Map const& map) { map.set(sample<Key>(30), sample<Value>(2)); }, kStride);
+  kill_in_change<Map>(
+      filled_with<Key, Value>(large), [](Map const& map) { map.popitem(); }, kStride);
+  kill_in_change<Map>(
+      filled_with<Key, Value>(large), [](Map const& map) { map.clear(); }, kStride);
 }
 
 }  // namespace
