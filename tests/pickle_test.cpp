@@ -3,6 +3,7 @@
 
 #include <array>
 #include <bitset>
+#include <cfloat>
 #include <chrono>
 #include <complex>
 #include <cstddef>
@@ -384,12 +385,14 @@ TEST_CASE("equal values are equal bytes whatever lies in their padding", "[pickl
   check_without_garbage<Holes>();
   check_without_garbage<Nested>();
   check_without_garbage<Bits>();
-  check_without_garbage<long double>();
   check_without_garbage<std::array<Holes, 3>>();
   check_without_garbage<std::array<Bits, 3>>();
   check_without_garbage<std::array<Nested, 2>>();
-  check_without_garbage<std::array<long double, 3>>();
-  check_without_garbage<std::array<std::array<long double, 2>, 2>>();
+  if constexpr (LDBL_MANT_DIG == 64) {  // x86's: 10 bytes of 16; elsewhere there is no padding
+    check_without_garbage<long double>();
+    check_without_garbage<std::array<long double, 3>>();
+    check_without_garbage<std::array<std::array<long double, 2>, 2>>();
+  }
 }
 
 TEST_CASE("equal containers are equal bytes whatever lies in the padding", "[pickle]") {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // flags with WRONG: -fno-exceptions
 // expect: multiprocessing: exceptions are needed, they are how errors and deaths of other processes
-#include <multiprocessing/errors.hpp>
+#include <multiprocessing/event.hpp>
 
-inline multiprocessing::Error error() { return multiprocessing::Error("text"); }
+inline bool is_set(multiprocessing::Event const& event) { return event.is_set(); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: BSL-1.0
 // flags with WRONG: -std=c++17
 // expect: multiprocessing: C++20 is needed; compile with -std=c++20 or later
-#include <multiprocessing/errors.hpp>
+#include <multiprocessing/event.hpp>
 
-inline multiprocessing::Error error() { return multiprocessing::Error("text"); }
+inline bool is_set(multiprocessing::Event const& event) { return event.is_set(); }
