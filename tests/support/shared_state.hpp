@@ -119,9 +119,9 @@ class SharedState {
       ino_t inode = 0;
       words >> std::hex >> begin >> dash >> end >> word >> word >> word >> std::dec >> inode;
       if (!fds.contains(inode)) continue;
-      auto& memory = found[inode];
-      memory.begin = reinterpret_cast<std::byte*>(begin);
-      memory.size = end - begin;
+      auto& memory = found[inode];  // several lines tell of one whose parts are treated differently
+      if (memory.begin == nullptr) memory.begin = reinterpret_cast<std::byte*>(begin);
+      memory.size = end - reinterpret_cast<std::uintptr_t>(memory.begin);
       memory.fd = fds[inode];
     }
     for (auto& [inode, memory] : found) memories_.push_back(std::move(memory));
@@ -140,7 +140,7 @@ class SharedState {
 
   void look_at_lines() {
     for (auto const& [number, line] : lines_) {
-      if (number >= memories_.size()) continue;
+      if (number >= memories_.size() || (line + 1) * kLine > memories_[number].size) continue;
       auto const* const place = memories_[number].begin + line * kLine;
       auto& content = contents_.emplace_back(place, std::array<std::byte, kLine>{}).second;
       std::memcpy(content.data(), place, kLine);
