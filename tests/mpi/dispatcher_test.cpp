@@ -219,6 +219,33 @@ TEST_CASE("of what was given up the result is not taken", "[mpi]") {
   CHECK(stopped.result() == 16);
 }
 
+TEST_CASE("what was given up counts until its rank has answered, whoever has its entry", "[mpi]") {
+  Ranks ranks({1});
+  auto const crew = ranks.open();
+  std::vector<RecordHead> given_up;
+  for (int i = 0; i < 2; ++i) {  // as many as the rank has room for
+    auto const future = Ranks::submit(crew, i);
+    for (auto const& head : ranks.given(1)) given_up.push_back(head);
+    REQUIRE(future.cancel(mp::cancel_running));
+    ranks.step();
+    CHECK(ranks.told(1, Kind::cancel).size() == 1);
+  }
+  REQUIRE(given_up.size() == 2);
+  REQUIRE(given_up[0].task.index == given_up[1].task.index);  // else nothing is shown
+  auto const future = Ranks::submit(crew, 5);
+  CHECK(ranks.given(1).empty());
+  for (auto const& head : given_up) ranks.answer(1, head, 1);
+  auto const given = ranks.given(1);
+  REQUIRE(given.size() == 1);
+  crew->close("test");
+  ranks.step();
+  CHECK(ranks.told(1, Kind::close).empty());
+  ranks.answer(1, given[0], 25);
+  CHECK(future.result() == 25);
+  ranks.step();
+  CHECK(ranks.told(1, Kind::close).size() == 1);
+}
+
 TEST_CASE("when a rank has nothing to do, another is asked for what it has not begun", "[mpi]") {
   Ranks ranks({1, 1});
   auto const crew = ranks.open();

@@ -18,9 +18,11 @@
 #include <fstream>
 #include <functional>
 #include <optional>
+#include <random>
 #include <set>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -301,6 +303,39 @@ void cancels() {
 }
 
 template <class Backend>
+void forgets_what_was_given_up() {
+  auto executor = Backend::make(2);
+  Pipe begun;
+  for (int i = 0; i < 8; ++i) {
+    {
+      auto const endless = executor.submit(
+          [](PipeElsewhere told) {
+            told.tell();
+            for (;;) ::pause();
+          },
+          PipeElsewhere::of(begun));
+      begun.hear();
+      CHECK(endless.cancel(mp::cancel_running));
+    }
+    CHECK(executor.submit(square, i).result() == square(i));  // in the same place of the board
+  }
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (unsigned t = 0; t < 4; ++t) {
+    threads.emplace_back([&, random = std::minstd_rand(t + 1)]() mutable {
+      for (int i = 0; i < 300; ++i) {
+        auto const future = executor.submit(square, i);
+        if (random() % 4 == 0 && future.cancel(mp::cancel_running)) continue;
+        if (random() % 16 == 0 && future.result() != square(i)) ++wrong;
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  CHECK(wrong == 0);
+  executor.shutdown();
+}
+
+template <class Backend>
 void shuts_down() {
   {
     auto executor = Backend::make(2);
@@ -391,6 +426,7 @@ std::vector<Case> cases() {
           {"who waits is told what is done", &tells_what_is_done<Backend>},
           {"callbacks are called, descriptors become readable", &calls_back<Backend>},
           {"what is given up is not run, or not to its end", &cancels<Backend>},
+          {"what is given up leaves no trace", &forgets_what_was_given_up<Backend>},
           {"what was submitted is done, or cancelled, at shutdown", &shuts_down<Backend>},
           {"workers are ended at once", &ends_at_once<Backend>},
           {"several executors do not disturb each other", &may_be_several<Backend>}};

@@ -33,6 +33,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/mpi/flights.hpp>
 #include <multiprocessing/mpi/load.hpp>
 #include <multiprocessing/mpi/record.hpp>
 #include <multiprocessing/mpi/remote_staff.hpp>
@@ -102,7 +103,7 @@ class Dispatcher {
   /// Whether nothing is on its way, and nobody has to answer: all news will come by Orders.
   bool is_quiet() const {
     return std::all_of(sessions_.begin(), sessions_.end(), [](auto const& session) {
-      return session->state == State::open && session->flying == 0 &&
+      return session->state == State::open && session->flights.size() == 0 &&
              session->retried.next().is_never();
     });
   }
@@ -139,12 +140,6 @@ class Dispatcher {
     bool is_asked_back = false;
     Clock::time_point given{};  // when it was given something, or asked back, last
   };
-  /// A task that a rank has.
-  struct Flight {
-    std::uint32_t generation = 0;  // 0: none
-    std::uint32_t rank = 0;        // index
-    std::uint64_t bytes = 0;
-  };
 
   struct Session {
     Session(std::uint32_t its_number, RemoteStaff& its_staff)
@@ -155,8 +150,7 @@ class Dispatcher {
     work::Crew& crew;
     State state = State::open;
     std::vector<Rank> ranks;
-    std::vector<Flight> flights;  // by the index of the task's entry
-    std::uint64_t flying = 0;
+    Flights flights;
     std::size_t next_rank = 0;  // to be given a task first
     os::ModuleTable modules;
     os::ForkDetector fork_detector;
@@ -197,10 +191,10 @@ class Dispatcher {
       if (!session->crew.is_over()) session->board().nursery_life.end();
       return;
     }
-    auto const& flight = flight_of(*session, order.task);
-    if (flight.generation != order.task.generation) return;
+    auto const* const flight = session->flights.find(order.task);
+    if (flight == nullptr) return;
     auto const kind = order.kind == Orders::Kind::cancel ? Kind::cancel : Kind::stop;
-    write_record(mail.to(rank_of(flight.rank)),
+    write_record(mail.to(rank_of(flight->rank)),
                  {.kind = kind, .session = session->number, .task = order.task});
   }
 
@@ -239,8 +233,8 @@ class Dispatcher {
         return true;
       }
       if (give_out(session, mail)) return true;
-      if (phase == work::Board::Phase::Closing && session.flying == 0 && !board.tasks.has_work() &&
-          !session.retried.has_postponed()) {
+      if (phase == work::Board::Phase::Closing && session.flights.size() == 0 &&
+          !board.tasks.has_work() && !session.retried.has_postponed()) {
         session.state = State::closing;
         close(session, Ending::finish, mail);
         return true;
@@ -283,11 +277,7 @@ class Dispatcher {
   void drop_all(Session& session) {
     auto& tasks = session.board().tasks;
     tasks.drop_free(session.crew.segment());
-    for (std::uint32_t index = 0; index < session.flights.size(); ++index) {
-      auto& flight = session.flights[index];
-      if (flight.generation == 0) continue;
-      work::TaskId const id{flight.generation, index};
-      flight.generation = 0;
+    for (auto const id : session.flights.take_latest()) {
       session.page() = id.pack();
       tasks.settle(session.crew.entry(id), claimed(id), Phase::Dropped);
       session.page() = 0;
@@ -297,16 +287,12 @@ class Dispatcher {
   static work::ChunkWord claimed(work::TaskId id) noexcept {
     return {id.generation, 0, Phase::Claimed};
   }
-  static Flight& flight_of(Session& session, work::TaskId id) {
-    if (id.index >= session.flights.size()) session.flights.resize(2 * std::size_t{id.index} + 64);
-    return session.flights[id.index];
-  }
 
   /// Whether there was something.
   template <class Mail>
   bool give_out(Session& session, Mail& mail) {
     auto& tasks = session.board().tasks;
-    if (!tasks.has_work()) return session.flying != 0 && ask_back(session, mail);
+    if (!tasks.has_work()) return session.flights.size() != 0 && ask_back(session, mail);
     auto const now = Clock::now();
     bool any = false;
     // One for each idle worker first, so that few tasks do not all go to one rank.
@@ -365,9 +351,8 @@ class Dispatcher {
     if (task.is_to_stop()) {
       write_record(packet, {.kind = Kind::stop, .session = session.number, .task = *id});
     }
-    flight_of(session, *id) = {id->generation, static_cast<std::uint32_t>(index), input.size()};
+    session.flights.add(*id, {.rank = index, .bytes = input.size()});
     session.page() = 0;
-    ++session.flying;
     rank.load.add(input.size(), now);
     rank.given = now;
     return true;
@@ -429,11 +414,9 @@ class Dispatcher {
       default:
         throw Error("mpi: the first rank was told something that is not for it");
     }
-    auto& flight = flight_of(session, head.task);
-    if (flight.generation != head.task.generation) return;  // dropped by drop_all()
-    rank.load.remove(flight.bytes);
-    flight.generation = 0;
-    --session.flying;
+    auto const flight = session.flights.take(head.task);
+    if (!flight) return;  // dropped by drop_all()
+    rank.load.remove(flight->bytes);
     if (session.state != State::open || session.board().failure.is_told()) return;
     session.page() = head.task.pack();
     if (session.crew.entry(head.task).word.load() == claimed(head.task).pack()) {

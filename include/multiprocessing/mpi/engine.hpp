@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <span>
 #include <string>
 #include <thread>
@@ -18,6 +20,7 @@
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/mpi/dispatcher.hpp>
@@ -143,23 +146,44 @@ class Engine {
   }
 
   /// Has the others leave, and hears them out: MPI may not end while messages are on their way.
+  /// Throws: Error when nothing is heard of one that has not left.
   void dismiss(Post& post) {
+    std::set<int> present;
     for (int rank = 1; rank < size(); ++rank) {
+      present.insert(rank);
       write_record(post.to(rank), {.kind = RecordHead::Kind::quit});
     }
     Rest rest;
-    for (int left = 1; left < size() || !post.has_sent_all();) {
-      bool const received = post.receive([&](int, std::span<std::byte const> packet) {
+    Rest::Duration silence{};
+    while (!present.empty() || !post.has_sent_all()) {
+      bool const received = post.receive([&](int rank, std::span<std::byte const> packet) {
         for_each_record(packet, [&](RecordHead const& head, auto) {
-          if (head.kind == RecordHead::Kind::left) ++left;
+          if (head.kind == RecordHead::Kind::left) present.erase(rank);
         });
       });
       if (post.flush() || received) {
         rest.reset();
+        silence = silence.zero();
+      } else if (silence < kLongestSilence) {
+        silence += sleep(rest, [](base::Deadline deadline) { os::poll_until({}, deadline); });
       } else {
-        sleep(rest, [](base::Deadline deadline) { os::poll_until({}, deadline); });
+        throw_silent(present);
       }
     }
+  }
+
+  // Of all ranks at the end, where each has only to kill its workers. Counted in what is slept, so
+  // a job that was stopped as a whole and goes on is not silent.
+  static constexpr std::chrono::seconds kLongestSilence{30};
+
+  [[noreturn]] void throw_silent(std::set<int> const& present) const {
+    std::string names;
+    for (int const rank : present) {
+      if (!names.empty()) names += ", ";
+      names += name_of_rank(rank, ranks_[static_cast<std::size_t>(rank)].host_name());
+    }
+    throw Error("mpi::run: the job is aborted: nothing was heard for " +
+                std::to_string(kLongestSilence.count()) + " s of " + names);
   }
 
   void serve(World const& world) {
@@ -187,14 +211,16 @@ class Engine {
     }
   }
 
+  /// How long it wanted to sleep.
   template <class Wait>
-  static void sleep(Rest& rest, Wait const& wait) {
+  static Rest::Duration sleep(Rest& rest, Wait const& wait) {
     auto const duration = rest.next();
     if (duration == duration.zero()) {
       os::yield_processor();
     } else {
       wait(base::Deadline::after(duration));
     }
+    return duration;
   }
 
   launch::Incarnation const owner_ = launch::this_incarnation();

@@ -80,6 +80,11 @@ int run(std::string const& how) {
           for (;;) ::pause();
         })
         .result();
+  } else if (how == "rank_stopped") {
+    auto const rank = mp::mpi::Engine::current().load()->ranks()[1].pid;
+    ::kill(rank, SIGSTOP);
+    executor.kill_workers();
+    std::cout << "rank 1 is stopped" << std::endl;
   } else if (how == "rest") {
     auto const& ranks = mp::mpi::Engine::current().load()->ranks();
     std::vector<int> pids;
