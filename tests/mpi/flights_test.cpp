@@ -28,7 +28,7 @@ TEST_CASE("a flight is found until it is taken", "[mpi]") {
 
 TEST_CASE("those whose entry was used again are found by their generations", "[mpi]") {
   Flights flights;
-  for (std::uint32_t generation : {1, 2, 3}) {
+  for (std::uint32_t generation : {1U, 2U, 3U}) {
     flights.add({generation, 5}, {.rank = generation, .bytes = 0});
   }
   CHECK(flights.size() == 3);
