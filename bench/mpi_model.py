@@ -3,7 +3,7 @@
 
 R ranks with W workers each do tasks of length t. The first rank looks again and again; a look takes
 all packets that have come, p each, and all results in them, c each, and hands out as many tasks. A
-rank holds H tasks: one for each worker, and ahead of that the work of 4 ms, one task at least. While
+rank holds H tasks: one for each worker, and ahead of that the work of 4 ms, a task at least. While
 a look, of T, is shorter than a rank needs for what it holds, workers never wait; where the looks
 would be longer, each rank has done H tasks by then, in one packet, and the first rank is the limit:
 H tasks for p + H c.
