@@ -108,6 +108,12 @@ TEST_CASE("a host with several addresses is reached by the one that answers", "[
   CHECK(connect("localhost" + port, "key"));  // perhaps [::1] comes first
 }
 
+TEST_CASE("no address is told as such", "[connector]") {
+  CHECK(support::message_of<std::invalid_argument>([] {
+          channel::connect({}, AF_UNSPEC, {}, Deadline::never());
+        }) == "connect: no address was given");
+}
+
 TEST_CASE("a stranger's proof, and no key over TCP, are refused before anybody is asked",
           "[connector]") {
   support::WithCryptography const none(nullptr);

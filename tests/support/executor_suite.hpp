@@ -101,9 +101,11 @@ void runs_calls() {
 template <class Backend>
 void maps_in_order() {
   auto executor = Backend::make(2);
-  for (int const chunksize : {1, 3, 40, 50}) {
+  for (int const chunksize : {1, 3, 6, 40, 50}) {
     CHECK(executor.map({.chunksize = chunksize}, square, numbers(40)).collect() == squares(40));
   }
+  CHECK_THROWS_AS(executor.map({.chunksize = -1}, square, numbers(1)), std::invalid_argument);
+  CHECK_THROWS_AS(executor.map({.buffersize = 0}, square, numbers(1)), std::invalid_argument);
   CHECK(executor.map(square, numbers(5000)).collect() == squares(5000));
   int sum = 0;
   for (int x : executor.map({.buffersize = 2}, square, Made(kNoEnd))) {

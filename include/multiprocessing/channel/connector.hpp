@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <memory>
+#include <stdexcept>
 #include <system_error>
 #include <utility>
 
@@ -39,6 +40,7 @@ inline os::Fd connect_to_any(Address const& address, int family, base::Deadline 
 /// a key; std::system_error.
 inline std::unique_ptr<SocketStream> connect(Address const& address, int family, AuthKey const& key,
                                              base::Deadline deadline) {
+  if (address.is_none()) throw std::invalid_argument("connect: no address was given");
   require_proof(address.is_local(), key);
   auto socket = connector_detail::connect_to_any(address, family, deadline);
   if (!socket) throw TimeoutError("connect: '" + address.str() + "' did not answer in time");
