@@ -21,6 +21,7 @@
 
 #include <multiprocessing/async_result.hpp>
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/next_iterator.hpp>
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/work/any_of.hpp>
 #include <multiprocessing/work/submit.hpp>
@@ -275,31 +276,9 @@ class [[nodiscard]] AsCompleted {
     return done;
   }
 
-  class iterator {
-   public:
-    using iterator_concept = std::input_iterator_tag;
-    using value_type = Future<R>;
-    using difference_type = std::ptrdiff_t;
-
-    iterator() = default;
-    explicit iterator(AsCompleted* all) : all_(all), done_(all->next()) {}
-
-    Future<R>& operator*() const noexcept { return *done_; }
-    iterator& operator++() {
-      done_ = all_->next();
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    friend bool operator==(iterator const& i, std::default_sentinel_t) noexcept {
-      return !i.done_.has_value();
-    }
-
-   private:
-    AsCompleted* all_ = nullptr;
-    mutable std::optional<Future<R>> done_;
-  };
+  using iterator = base::NextIterator<AsCompleted, Future<R>>;
   /// Takes the first.
-  iterator begin() { return iterator(this); }
+  iterator begin() { return iterator(*this); }
   std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
  private:

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
+#include <multiprocessing/base/next_iterator.hpp>
 #include <multiprocessing/work/in_place.hpp>
 #include <multiprocessing/work/lazy_results.hpp>
 
@@ -41,43 +42,16 @@ class [[nodiscard]] LazyRange {
 
   /// nullopt: that was all. Throws: what the item's call has thrown.
   /// Python: StopIteration where this is nullopt.
-  std::optional<value_type> next() { return results_->next(base::Deadline::never()); }
+  std::optional<value_type> next() { return results_->next(); }
   /// The same. Throws also: TimeoutError, and the next call waits for the same result.
   template <class Rep, class Period>
   std::optional<value_type> next(std::chrono::duration<Rep, Period> timeout) {
     return results_->next(base::Deadline::after(timeout));
   }
 
-  class iterator {
-   public:
-    using iterator_concept = std::input_iterator_tag;
-    using value_type = typename Results::Value;
-    using difference_type = std::ptrdiff_t;
-
-    iterator() = default;
-    explicit iterator(Results* results) : results_(results), value_(next()) {}
-    iterator(iterator&&) = default;
-    iterator& operator=(iterator&&) = default;
-
-    value_type& operator*() const noexcept { return *value_; }
-    iterator& operator++() {
-      value_ = next();
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    friend bool operator==(iterator const& i, std::default_sentinel_t) noexcept {
-      return !i.value_.has_value();
-    }
-
-   private:
-    std::optional<value_type> next() { return results_->next(base::Deadline::never()); }
-
-    Results* results_ = nullptr;
-    mutable std::optional<value_type> value_;
-  };
-
+  using iterator = base::NextIterator<Results, value_type>;
   /// Takes the first result.
-  iterator begin() { return iterator(results_.get()); }
+  iterator begin() { return iterator(*results_); }
   std::default_sentinel_t end() const noexcept { return std::default_sentinel; }
 
   /// All that is left, in a std::vector.

@@ -19,6 +19,7 @@
 #include <vector>
 
 #include <multiprocessing/async_result.hpp>
+#include <multiprocessing/base/next_iterator.hpp>
 #include <multiprocessing/lazy_range.hpp>
 #include <multiprocessing/manager.hpp>
 #include <multiprocessing/object_proxy.hpp>
@@ -217,32 +218,7 @@ class LazyRangeProxy : public proxy_detail::Base<Range> {
     return this->run("next", [](Range& range) { return range.next(); });
   }
 
-  class iterator {
-   public:
-    using iterator_concept = std::input_iterator_tag;
-    using value_type = typename Range::value_type;
-    using difference_type = std::ptrdiff_t;
-
-    iterator() = default;
-    explicit iterator(LazyRangeProxy const& range) : range_(&range), value_(range.next()) {}
-    iterator(iterator&&) = default;
-    iterator& operator=(iterator&&) = default;
-
-    value_type& operator*() const noexcept { return *value_; }
-    iterator& operator++() {
-      value_ = range_->next();
-      return *this;
-    }
-    void operator++(int) { ++*this; }
-    friend bool operator==(iterator const& i, std::default_sentinel_t) noexcept {
-      return !i.value_.has_value();
-    }
-
-   private:
-    LazyRangeProxy const* range_ = nullptr;
-    mutable std::optional<value_type> value_;
-  };
-
+  using iterator = base::NextIterator<LazyRangeProxy const, value_type>;
   /// Takes the first result.
   iterator begin() const { return iterator(*this); }
   std::default_sentinel_t end() const noexcept { return {}; }

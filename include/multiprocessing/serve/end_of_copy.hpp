@@ -8,7 +8,7 @@
 
 namespace multiprocessing::serve {
 
-/// Around user code: ends a forked copy of the process before that goes on.
+/// Around user code: ends a forked copy of the process before that goes on, or unlocks anything.
 class EndOfCopy {
  public:
   EndOfCopy() {

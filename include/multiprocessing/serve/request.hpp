@@ -19,11 +19,10 @@
 #include <utility>
 
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/process.hpp>
-#include <multiprocessing/os/thread.hpp>
+#include <multiprocessing/serve/end_of_copy.hpp>
 #include <multiprocessing/serve/object_table.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/archive.hpp>
@@ -55,16 +54,9 @@ struct Request {
   wire::Parcel const& parcel;
   Message reply;
 
-  unsigned forks = os::fork_generation();
-
   template <class T>
   T next() {
     return wire::decode<T>(rest, parcel, &modules);
-  }
-  /// To be called when user code has returned, before anything is unlocked: a copy of the process
-  /// that it has forked ends here. Locks of other threads may be locked for ever there.
-  void end_if_forked() const noexcept {
-    if (forks != os::fork_generation()) os::exit_now(0);
   }
 };
 
@@ -96,7 +88,7 @@ struct CallObject {
     auto const invoke = [&]() -> Result {
       std::unique_lock alone(object->lock(), std::defer_lock);
       if constexpr (!kIsThreadSafe<T>) alone.lock();
-      base::ScopeGuard const end_copy([&] { request.end_if_forked(); });
+      EndOfCopy const end_copy;
       return std::apply(
           [&](Args&... each) -> Result { return std::invoke(f, value, std::move(each)...); }, args);
     };
@@ -134,7 +126,7 @@ struct CreateObject {
   static void answer(Request& request) {
     std::tuple<Args...> args{request.next<Args>()...};
     auto const make = [&] {
-      base::ScopeGuard const end_copy([&] { request.end_if_forked(); });
+      EndOfCopy const end_copy;
       return std::apply([](Args&... each) { return std::make_shared<Held<T>>(std::move(each)...); },
                         args);
     };
@@ -189,7 +181,7 @@ inline void answer(ObjectTable& objects, std::span<std::byte const> request,
     auto* const code = wire::function_at<Answer>(head.code, modules);
     if (code == nullptr) throw UnpicklingError("Manager: the request is for no function");
     Request its{objects, modules, head.object, request.subspan(sizeof head), parcel, reply};
-    base::ScopeGuard const end_copy([&] { its.end_if_forked(); });  // that decoding has made
+    EndOfCopy const end_copy;  // that decoding has made
     code(its);
   } catch (...) {
     try {

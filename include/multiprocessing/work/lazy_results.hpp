@@ -74,6 +74,7 @@ class LazyResults {
 
   /// nullopt: there are no more. Throws: TimeoutError; what an item's call has thrown, or the
   /// range.
+  std::optional<Value> next() { return next(base::Deadline::never()); }
   std::optional<Value> next(base::Deadline deadline) {
     deadline = earlier(deadline, options_.deadline);
     while (values_.empty()) {
