@@ -6,6 +6,7 @@
 #include <string>
 #include <system_error>
 
+#include <multiprocessing/errors.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/value.hpp>
 
@@ -100,6 +101,16 @@ TEST_CASE("a trace tells of deaths, and where the task ended that they ended", "
   auto const end = number_of(first, "ts") + number_of(first, "dur");
   auto const death = number_of(event_with(text, "was killed by SIGKILL"), "ts");
   CHECK(std::abs(end - death) < 0.01);
+}
+
+TEST_CASE("a trace names the task that its worker did not survive", "[trace_file]") {
+  TraceText const file;
+  {
+    mp::Pool pool(1);
+    pool.trace(file.path());
+    CHECK_THROWS_AS(pool.apply(support::kill_self, 1), mp::WorkerDied);
+  }
+  CHECK(event_with(file.text(), "\"cat\":\"task\"").find("kill_self") != std::string::npos);
 }
 
 TEST_CASE("a file that can not be written is told at once", "[trace_file]") {

@@ -23,7 +23,6 @@ class RunningTask {
 
   /// For every task, so these are plain stores.
   void begin(TaskEntry const& task, base::Deadline stop = base::Deadline::never()) noexcept {
-    function_ = UINT32_MAX;
     // relaxed: published by the next line
     stop_.store(stop.is_never() ? kNever : stop.time().time_since_epoch().count(),
                 std::memory_order_relaxed);
@@ -31,9 +30,12 @@ class RunningTask {
   }
   void end() noexcept { task_.store(nullptr, std::memory_order_release); }
 
-  /// Notes which function the task calls, where that has a number.
-  void calls(std::uint32_t function) noexcept { function_ = function; }
-  std::uint32_t function() const noexcept { return function_; }
+  /// Where the number of the function that a task calls is noted, before it is called; null:
+  /// nowhere.
+  void note_function_in(std::atomic<std::uint32_t>* place) noexcept { function_ = place; }
+  void calls(std::uint32_t function) noexcept {
+    if (function_ != nullptr) function_->store(function);
+  }
 
   bool should_stop() const noexcept { return is_asked() || is_late(); }
   /// ... by somebody.
@@ -53,7 +55,7 @@ class RunningTask {
 
   std::atomic<TaskEntry const*> task_{nullptr};  // null: none runs
   std::atomic<std::int64_t> stop_{kNever};
-  std::uint32_t function_ = UINT32_MAX;
+  std::atomic<std::uint32_t>* function_ = nullptr;  // of the worker's main thread
 };
 
 }  // namespace work

@@ -187,12 +187,10 @@ class Worker {
     auto& account = board_->pages[number_].account;
     account.begin();
     auto* const event = board_->begin_event(*segment_, number_, pid_);
+    RunningTask::instance().note_function_in(event == nullptr ? nullptr : &event->function);
     if (event != nullptr) TraceLog::publish(*event, describe(*event));
     run();
-    if (event != nullptr) {
-      event->function = RunningTask::instance().function();
-      event->end = os::monotonic_time();
-    }
+    if (event != nullptr) event->end = os::monotonic_time();
     account.end();
     ++done_;
   }
