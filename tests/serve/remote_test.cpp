@@ -50,7 +50,8 @@ TEST_CASE("the object goes with its last handle, wherever that is", "[remote]") 
 TEST_CASE("objects that are made and dropped leave nothing", "[remote]") {
   RunningServer server;
   auto const own = Remote<int>::create(kCall, server.address, 0);
-  long const count = support::setting("MULTIPROCESSING_TEST_OBJECTS", 20'000);
+  long const count =
+      support::setting("MULTIPROCESSING_TEST_OBJECTS", support::kSanitized ? 2'000 : 20'000);
   auto const memory = [&] {
     return own.call(kCall, [](int&) { return multiprocessing::os::resident_memory(::getpid()); });
   };
