@@ -336,7 +336,8 @@ TEST_CASE("what has no name grows, too", "[shared_memory]") {
   CHECK(::ftruncate(arrived.fileno(), 1) == -1);  // nobody pulls it away
 }
 
-TEST_CASE("a name stays when its maker is killed, whole or not at all", "[shared_memory]") {
+TEST_CASE("a name is there, whole or not at all, at whichever step its maker is killed",
+          "[shared_memory]") {
   struct Make : support::Scene {
     std::string name = unused_name();
     void victim() {
