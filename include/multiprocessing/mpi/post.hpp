@@ -11,8 +11,6 @@
 // A packet that is larger than kPiece goes as its size and pieces.
 #pragma once
 
-#include <mpi.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/mpi/interface.hpp>
 #include <multiprocessing/wire/archive.hpp>
 
 namespace multiprocessing::mpi {
