@@ -133,7 +133,7 @@ class Engine {
       if (progress || is_ending_.load()) {
         rest.reset();
       } else if (dispatcher.is_quiet() && post.is_quiet()) {
-        orders_->wait(rings, base::Deadline::never());
+        orders_->wait(rings, dispatcher.next());
         rest.reset();
       } else {
         sleep(rest, [&](base::Deadline deadline) {
