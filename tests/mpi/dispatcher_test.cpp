@@ -39,7 +39,7 @@ namespace {
 /// What ranks were told since the last look.
 struct Mail {
   explicit Mail(std::size_t ranks) : packets(ranks + 1) {}
-  mp::wire::Bytes& to(int rank) { return packets[static_cast<std::size_t>(rank)]; }
+  mp::wire::Bytes& to(int rank, std::size_t = 0) { return packets[static_cast<std::size_t>(rank)]; }
   std::vector<mp::wire::Bytes> packets;
 };
 

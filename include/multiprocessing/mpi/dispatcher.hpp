@@ -270,11 +270,11 @@ class Dispatcher {
     auto const id = session.claim();
     if (!id) return false;
     auto& rank = session.ranks[index];
-    auto& packet = mail.to(rank_of(index));
-    tell_codes(session, rank, packet);
     auto const context = session.context(*id);
     auto const& task = context.task;
     auto const input = context.input();
+    auto& packet = mail.to(rank_of(index), input.size() + sizeof(RecordHead));
+    tell_codes(session, rank, packet);
     RecordHead head{.kind = Kind::task, .session = session.number, .task = *id, .code = task.code};
     head.timeout_ms = task.timeout_ms;
     if (task.timeout_ms != 0 && task.has_annex()) {
