@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/mpi.hpp>
 
+#include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
 #include <csignal>
+#include <cstddef>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -196,16 +202,73 @@ TEST_CASE("work that one rank has too much of is done by those that have none") 
   PoolExecutor executor(1);
   // So short that each rank gets thousands ahead; then a few that take long.
   CHECK(executor.map(square, numbers(20'000)).collect() == squares(20'000));
+  // Tasks that say who runs them, and wait until they may go on. The rank of the first one goes on
+  // last: when all others are done, so those that were waiting behind it.
+  struct Begun {
+    int owner;
+    int task;
+  };
+  constexpr int kTasks = 12;
+  support::Pipe begun;
+  std::vector<support::Pipe> go(kTasks);
   std::vector<mp::Future<int>> futures;
-  for (int i = 0; i < 12; ++i) {
-    futures.push_back(executor.submit([] {
-      ::usleep(30'000);
-      return workers_owner();
-    }));
+  for (int i = 0; i < kTasks; ++i) {
+    futures.push_back(executor.submit(
+        [](int task, support::PipeElsewhere told, support::PipeElsewhere waits_for) {
+          Begun const self{workers_owner(), task};
+          auto const fd = told.open(told.writer, O_WRONLY);
+          if (::write(fd.get(), &self, sizeof self) != sizeof self) std::abort();
+          waits_for.hear();
+          return self.owner;
+        },
+        i, support::PipeElsewhere::of(begun),
+        support::PipeElsewhere::of(go[static_cast<std::size_t>(i)])));
   }
+  Begun first{};
   std::set<int> owners;
-  for (auto const& future : futures) owners.insert(future.result());
+  for (int i = 0; i < kTasks; ++i) {
+    Begun next{};
+    REQUIRE(::read(begun.reader.get(), &next, sizeof next) == sizeof next);
+    owners.insert(next.owner);
+    if (i == 0) {
+      first = next;
+    } else {
+      CHECK(next.owner != first.owner);
+      go[static_cast<std::size_t>(next.task)].tell();
+    }
+  }
+  go[static_cast<std::size_t>(first.task)].tell();
   CHECK(static_cast<int>(owners.size()) == serving_ranks());
+  for (auto const& future : futures) CHECK(owners.count(future.result()) == 1);
+}
+
+TEST_CASE("what waits for its next try holds up nothing, and nobody takes it before its time") {
+  support::TemporaryDirectory const directory;
+  PoolExecutor executor(1);
+  auto const fails = [](std::string const& path) {
+    support::executor_suite::note(path);
+    throw std::runtime_error("not yet");
+  };
+  mp::SubmitOptions const patient{.retries = 1, .retry_on = mp::RetryOn::exception, .backoff = 1h};
+  std::vector<mp::Future<void>> waiting;
+  for (int i = 0; i < 10; ++i) {
+    waiting.push_back(executor.submit(patient, fails, directory.path(std::to_string(i))));
+    // In turn, so that each rank gets some, and soon has nothing else.
+    CHECK(executor.submit(square, i).result() == square(i));
+  }
+  auto const runs = [&](int i) {
+    std::ifstream file(directory.path(std::to_string(i)));
+    return std::count(std::istreambuf_iterator<char>(file), {}, '\n');
+  };
+  for (int i = 0; i < 10; ++i) {
+    while (runs(i) == 0) ::sched_yield();
+  }
+  CHECK(executor.map(square, numbers(1000)).collect() == squares(1000));
+  for (int i = 0; i < 10; ++i) {
+    CHECK(runs(i) == 1);
+    CHECK_FALSE(waiting[static_cast<std::size_t>(i)].done());
+  }
+  executor.terminate_workers();
 }
 
 TEST_CASE("results of all sizes come together") {

@@ -159,7 +159,6 @@ class PoolExecutor : public Executor {
     if (engine->size() == 1) return std::make_shared<work::Crew>(local);
     SessionTerms terms;
     if (said.workers_per_rank) terms.workers = static_cast<std::uint32_t>(local.workers);
-    terms.quarantine_after = local.quarantine_after;
     terms.max_tasks_per_child = local.max_tasks_per_child;
     terms.max_memory_per_task = local.max_memory_per_task;
     terms.restart_intensity = local.restart_limit.intensity;
@@ -173,7 +172,7 @@ class PoolExecutor : public Executor {
                          ? *said.workers_per_rank * (engine->size() - 1)
                          : static_cast<int>(std::accumulate(slots.begin(), slots.end(), 0U));
     return std::make_shared<work::Crew>(all, [&](work::Crew& crew) {
-      crew.board().quarantine_after = terms.quarantine_after;
+      crew.board().quarantine_after = local.quarantine_after;
       return std::make_unique<RemoteStaff>(engine->orders(), crew, terms, std::move(initializer));
     });
   }

@@ -39,7 +39,7 @@ namespace {
 /// What ranks were told since the last look.
 struct Mail {
   explicit Mail(std::size_t ranks) : packets(ranks + 1) {}
-  mp::wire::Bytes& to(int rank) { return packets[static_cast<std::size_t>(rank)]; }
+  mp::wire::Bytes& to(int rank, std::size_t = 0) { return packets[static_cast<std::size_t>(rank)]; }
   std::vector<mp::wire::Bytes> packets;
 };
 
@@ -66,13 +66,13 @@ class Ranks {
     closing.join();
   }
 
-  std::shared_ptr<work::Crew> open(SessionTerms const& terms = {}) {
+  std::shared_ptr<work::Crew> open(std::uint32_t quarantine_after = UINT32_MAX) {
     std::shared_ptr<work::Crew> crew;
     std::atomic<bool> is_made{false};
     std::thread making([&] {
       crew = std::make_shared<work::Crew>(4, [&](work::Crew& made) {
-        made.board().quarantine_after = terms.quarantine_after;
-        return std::make_unique<RemoteStaff>(orders_, made, terms, mp::wire::Bytes());
+        made.board().quarantine_after = quarantine_after;
+        return std::make_unique<RemoteStaff>(orders_, made, SessionTerms(), mp::wire::Bytes());
       });
       is_made = true;
     });
@@ -113,9 +113,11 @@ class Ranks {
     tell(rank, head, body);
   }
   /// What a station says of a worker's death.
-  void lose(int rank, RecordHead head) {
+  void lose(int rank, RecordHead const& head) { fail(rank, head, Phase::Lost, mp::RetryOn::crash); }
+  void fail(int rank, RecordHead head, Phase phase, mp::RetryOn failure) {
     head.kind = Kind::result;
-    head.phase = Phase::Lost;
+    head.phase = phase;
+    head.failure = failure;
     mp::wire::Bytes body;
     try {
       throw mp::WorkerDied("rank says", 12, -9);
@@ -190,13 +192,75 @@ TEST_CASE("a task whose worker died goes to a rank again, as often as it may", "
   }
   CHECK_THAT(support::message_of<mp::WorkerDied>([&] { future.result(); }),
              ContainsSubstring("rank says") && ContainsSubstring("2 before it had died, too"));
-  auto const quarantined = ranks.open({.quarantine_after = 1});
+  auto const quarantined = ranks.open(1);
   auto const poison = Ranks::submit(quarantined, 3, {.retries = 9});
   ranks.step();
   for (int rank : {1, 2}) {
     for (auto const& head : ranks.told(rank, Kind::task)) ranks.lose(rank, head);
   }
   CHECK(poison.done());
+}
+
+TEST_CASE("what waits for its next try takes no room on a rank", "[mpi]") {
+  Ranks ranks({1});
+  auto const crew = ranks.open();
+  work::TaskTerms const patient{
+      .retries = 1, .retry_on = mp::RetryOn::exception, .backoff_ms = 3'600'000};
+  std::vector<mp::Future<int>> waiting;
+  for (int i = 0; i < 20; ++i) waiting.push_back(Ranks::submit(crew, i, patient));
+  for (int failed = 0; failed < 20;) {
+    for (auto const& head : ranks.given(1)) {
+      ranks.fail(1, head, Phase::Failed, mp::RetryOn::exception);
+      ++failed;
+    }
+  }
+  CHECK(ranks.dispatcher.is_quiet());  // it sleeps until their time
+  CHECK_FALSE(ranks.dispatcher.next().is_never());
+  auto const future = Ranks::submit(crew, 3);
+  auto const given = ranks.given(1);
+  REQUIRE(given.size() == 1);
+  ranks.answer(1, given[0], 9);
+  CHECK(future.result() == 9);
+  for (auto const& each : waiting) {
+    CHECK_FALSE(each.done());
+    CHECK(each.cancel());
+  }
+}
+
+TEST_CASE("what a rank gives back has failed as often as before", "[mpi]") {
+  Ranks ranks({1, 1});
+  auto const crew = ranks.open();
+  auto const future =
+      Ranks::submit(crew, 3, {.retries = 1, .retry_on = mp::RetryOn::timeout, .backoff_ms = 1});
+  // Whichever rank it goes to.
+  auto const run = [&](auto const& what) {
+    int runs = 0;
+    ranks.step();
+    for (int rank : {1, 2}) {
+      for (auto const& head : ranks.told(rank, Kind::task)) {
+        ++runs;
+        what(rank, head);
+      }
+    }
+    CHECK(runs == 1);
+  };
+  run([&](int rank, RecordHead const& head) {
+    CHECK(head.ends_first == 1);
+    ranks.fail(rank, head, Phase::Late, mp::RetryOn::timeout);
+  });
+  auto const next = ranks.dispatcher.next();
+  REQUIRE_FALSE(next.is_never());
+  mp::os::poll_until({}, next);
+  run([&](int rank, RecordHead returned) {
+    CHECK(returned.ends_first == 0);
+    returned.kind = Kind::returned;
+    ranks.tell(rank, returned);
+  });
+  CHECK(ranks.dispatcher.next().is_never());  // its time has come before
+  run([&](int rank, RecordHead const& head) {
+    ranks.fail(rank, head, Phase::Late, mp::RetryOn::timeout);
+  });
+  CHECK(future.done());
 }
 
 TEST_CASE("of what was given up the result is not taken", "[mpi]") {

@@ -74,6 +74,29 @@ TEST_CASE("packets of all sizes arrive whole, those of one rank in their order")
       });
   CHECK(is_right);
   CHECK(post.is_quiet());
+  CHECK(post.has_spares() == (world.size() > 1));
+  post.rest();
+  CHECK_FALSE(post.has_spares());
+  MPI_Barrier(world.comm());
+}
+
+TEST_CASE("memory of packets is used for others, whatever their size") {
+  auto const& world = support::world();
+  if (world.size() == 1) return;
+  constexpr std::size_t kLarge = 10'000'000;
+  Post post(world.comm());
+  std::size_t received = 0;
+  auto const take = [&](int, std::span<std::byte const> packet) { received += packet.size(); };
+  if (world.rank() == 1) {
+    auto& packet = post.to(0, kLarge);
+    packet.resize(kLarge);
+    auto const* const memory = packet.data();
+    run(post, take, [&] { return post.has_sent_all(); });
+    CHECK(post.to(0, 10).capacity() >= kLarge);  // the only one
+    CHECK(post.to(0, kLarge).data() == memory);
+  } else if (world.rank() == 0) {
+    run(post, take, [&] { return received == kLarge; });
+  }
   MPI_Barrier(world.comm());
 }
 

@@ -24,7 +24,9 @@ TEST_CASE("who waits looks often at first, then ever more seldom, up to a bound"
     now += sleep;
   }
   CHECK(before == 50ms);
+  CHECK(rest.is_long(now));
   rest.reset(now);
+  CHECK_FALSE(rest.is_long(now));
   CHECK(rest.next(now) == 0s);
 }
 

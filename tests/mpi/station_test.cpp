@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/mpi/station.hpp>
 
+#include <sched.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -75,14 +77,17 @@ class FirstRank {
     return head.code;
   }
 
+  void harvest() {
+    station.harvest(reply_);
+    for_each_record(reply_, [&](RecordHead const& head, std::span<std::byte const> body) {
+      answers.push_back({head, {body.begin(), body.end()}});
+    });
+    reply_.clear();
+  }
   /// Blocks: until there are so many answers.
   void await(std::size_t count) {
     while (answers.size() < count) {
-      station.harvest(reply_);
-      for_each_record(reply_, [&](RecordHead const& head, std::span<std::byte const> body) {
-        answers.push_back({head, {body.begin(), body.end()}});
-      });
-      reply_.clear();
+      harvest();
       if (answers.size() < count) station.wait(Deadline::after(10ms));
     }
   }
@@ -105,6 +110,9 @@ class FirstRank {
   /// Ends the session, and waits for that.
   void close(Ending ending = Ending::finish) {
     tell({.kind = Kind::close, .count = static_cast<std::uint32_t>(ending)});
+    await_end();
+  }
+  void await_end() {
     while (answers.empty() || answers.back().head.kind != Kind::ended) await(answers.size() + 1);
   }
 
@@ -155,7 +163,56 @@ TEST_CASE("a station tells what has gone wrong, and where", "[mpi]") {
   CHECK(first.answer_of(holds_memory).head.phase == Phase::Failed);
   CHECK_THAT(first.error_of(holds_memory), ContainsSubstring("another machine"));
   CHECK(first.value_of<int>(well) == 5);
+  CHECK(first.answer_of(thrown).head.failure == mp::RetryOn::exception);
+  CHECK(first.answer_of(killed).head.failure == mp::RetryOn::crash);
+  CHECK(first.answer_of(late).head.failure == mp::RetryOn::timeout);
+  CHECK(first.answer_of(holds_memory).head.failure == mp::RetryOn());  // it would again
+  CHECK(first.answer_of(well).head.failure == mp::RetryOn());
   first.close();
+}
+
+TEST_CASE("what throws in its grace has failed by its time", "[mpi]") {
+  FirstRank first;
+  first.open();
+  auto const polite = first.submit({.timeout_ms = 1, .grace_ms = 3'600'000}, [] {
+    while (!mp::stop_requested()) ::sched_yield();
+    throw std::runtime_error("stopped");
+  });
+  first.await(1);
+  CHECK(first.answer_of(polite).head.phase == Phase::Failed);
+  CHECK(first.answer_of(polite).head.failure == mp::RetryOn::timeout);
+  first.close();
+}
+
+TEST_CASE("what is late and may be run elsewhere is told when its worker has ended", "[mpi]") {
+  FirstRank first;
+  first.open();
+  auto const who = first.submit({}, [] { return ::getpid(); });
+  first.await(1);
+  auto const pid = first.value_of<pid_t>(who);
+  auto const late = first.submit({.timeout_ms = 1, .ends_first = 1}, [] {
+    for (;;) ::pause();
+  });
+  first.await(2);
+  CHECK(::kill(pid, 0) == -1);
+  CHECK(first.answer_of(late).head.phase == Phase::Late);
+  CHECK(first.answer_of(late).head.failure == mp::RetryOn::timeout);
+  CHECK_THAT(first.error_of(late), ContainsSubstring("TaskTimeout: rank 2 on here"));
+  first.close();
+}
+
+TEST_CASE("an executor that does not end at once holds up no other", "[mpi]") {
+  FirstRank first;
+  first.open();
+  auto const who = first.submit({}, [] { return ::getppid(); });
+  first.await(1);
+  auto const nursery = first.value_of<pid_t>(who);
+  ::kill(nursery, SIGSTOP);
+  support::wait_for_state(nursery, "T");
+  first.tell({.kind = Kind::close, .count = static_cast<std::uint32_t>(Ending::terminate)});
+  CHECK(::kill(nursery, SIGCONT) == 0);  // it is there: nobody has waited for its end
+  first.await_end();
+  CHECK(first.answers.size() == 2);
 }
 
 TEST_CASE("what no worker has begun is given back, what one runs can be ended or stopped",

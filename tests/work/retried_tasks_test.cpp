@@ -10,8 +10,10 @@
 
 namespace retried_tasks_test {
 
+namespace mp = multiprocessing;
 namespace os = multiprocessing::os;
 using namespace multiprocessing::work;
+using mp::RetryOn;
 using support::Phase;
 
 namespace {
@@ -20,9 +22,9 @@ struct Fixture {
   support::TaskTable table;
   RetriedTasks retried{table.segment(), table.board()};
 
-  TaskId claimed(std::uint32_t backoff_ms = 0) {
+  TaskId claimed(std::uint32_t backoff_ms = 0, RetryOn retry_on = RetryOn::crash) {
     TaskDraft draft;
-    draft.terms = {.retries = 2, .backoff_ms = backoff_ms};
+    draft.terms = {.retries = 2, .retry_on = retry_on, .backoff_ms = backoff_ms};
     auto const id = table.book().publish(draft);
     table.claim(0);
     return id;
@@ -59,6 +61,24 @@ TEST_CASE("a task that nobody has begun is put back without a failure", "[retrie
   CHECK(own.retried.put_back(id, Fixture::word(id)));
   CHECK(own.table.entry(id).failures == 0);
   CHECK(own.table.claim(1) == id);
+}
+
+TEST_CASE("a task's terms say after what it is run once more, and how often", "[retried_tasks]") {
+  Fixture own;
+  auto const id = own.claimed(0, RetryOn::timeout | RetryOn::exception);
+  CHECK_FALSE(own.retried.retry_after(RetryOn::crash, id, Fixture::word(id)));
+  CHECK_FALSE(own.retried.retry_after(RetryOn(), id, Fixture::word(id)));
+  CHECK(own.table.phase(id) == Phase::Claimed);
+  for (auto const what : {RetryOn::exception, RetryOn::timeout}) {
+    CHECK(own.retried.retry_after(what, id, Fixture::word(id)));
+    CHECK(own.table.claim(0) == id);
+  }
+  CHECK_FALSE(own.retried.retry_after(RetryOn::timeout, id, Fixture::word(id)));
+  auto const poison = own.claimed();
+  own.table.board().quarantine_after = 2;
+  CHECK(own.retried.retry_after(RetryOn::crash, poison, Fixture::word(poison)));
+  CHECK(own.table.claim(0) == poison);
+  CHECK_FALSE(own.retried.retry_after(RetryOn::crash, poison, Fixture::word(poison)));
 }
 
 TEST_CASE("a task that was given up is not run once more", "[retried_tasks]") {

@@ -177,6 +177,14 @@ TEST_CASE("what is late is settled, or condemned when it may be run once more", 
     ward.bury();
     CHECK(ward.is_in_ring(id));
   }
+  SECTION("condemned, for whoever else may run it") {
+    auto const id = ward.claimed({.timeout_ms = 1, .ends_first = true});
+    run_late(id);
+    CHECK(ward.table.phase(id) == Phase::Condemned);
+    ward.bury();
+    CHECK(ward.table.phase(id) == Phase::Late);
+    CHECK(ward.table.entry(id).late_pid == 1234);
+  }
   CHECK(ward.nursery.wait(Deadline::never()).ended.at(0).status.signal() == SIGKILL);
 }
 

@@ -48,7 +48,9 @@ class Scratch {
   wire::Bytes& bytes() noexcept { return bytes_; }
 
  private:
-  static constexpr std::size_t kMostKept = std::size_t{1} << 20;
+  // A message of a few MiB and its head: memory that is made anew costs more than what is done with
+  // it.
+  static constexpr std::size_t kMostKept = std::size_t{4} << 20;
 
   struct Spare {
     wire::Bytes bytes;

@@ -11,42 +11,32 @@
 //
 //   Demand    Each rank has as many tasks as Load says; first one for each idle worker, then more.
 //             Where workers have nothing to do, ranks that have too much are asked for some back.
-//   Failure   A task whose worker died is put back for any rank, as often as it may be. A rank
-//             that is broken breaks the executor. A rank that dies: MPI ends the job.
+//   Failure   What has failed and may be tried again waits here for its time, then goes to any
+//             rank (mpi/session.hpp). A rank that is broken breaks the executor. A rank that dies:
+//             MPI ends the job.
 //   Shutdown  Closing: when nothing is left to do, ranks are told, and the staff ends with the last
 //             answer. Terminating: at once, and what is not settled is dropped.
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <new>
 #include <span>
-#include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/mpi/flights.hpp>
-#include <multiprocessing/mpi/load.hpp>
 #include <multiprocessing/mpi/record.hpp>
 #include <multiprocessing/mpi/remote_staff.hpp>
-#include <multiprocessing/os/fork_detector.hpp>
-#include <multiprocessing/os/module.hpp>
+#include <multiprocessing/mpi/session.hpp>
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/wire/archive.hpp>
-#include <multiprocessing/wire/exception.hpp>
-#include <multiprocessing/work/annex_maker.hpp>
-#include <multiprocessing/work/code_table.hpp>
-#include <multiprocessing/work/crew.hpp>
-#include <multiprocessing/work/retried_tasks.hpp>
-#include <multiprocessing/work/task_context.hpp>
+#include <multiprocessing/work/board.hpp>
+#include <multiprocessing/work/chunk.hpp>
 
 namespace multiprocessing::mpi {
 
@@ -70,11 +60,12 @@ class Dispatcher {
       progress = true;
       obey(order, mail);
     }
-    for (std::size_t i = 0; i < sessions_.size();) {
-      progress = step(*sessions_[i], mail) || progress;
-      if (sessions_[i]->state == State::ended) {
-        sessions_[i]->staff->tell_ended();  // the last that is done with it
-        sessions_.erase(sessions_.begin() + static_cast<std::ptrdiff_t>(i));
+    for (std::size_t i = 0; i < executors_.size();) {
+      progress = step(*executors_[i], mail) || progress;
+      if (executors_[i]->session.state == State::ended) {
+        auto& staff = executors_[i]->staff;
+        executors_.erase(executors_.begin() + static_cast<std::ptrdiff_t>(i));
+        staff.tell_ended();
       } else {
         ++i;
       }
@@ -100,71 +91,49 @@ class Dispatcher {
     if (last != nullptr) last->ranks[index_of(rank)].load.note_done(done, now);
   }
 
-  /// Whether nothing is on its way, and nobody has to answer: all news will come by Orders.
+  /// Whether nothing is on its way, and nobody has to answer: until next(), all news will come by
+  /// Orders.
   bool is_quiet() const {
-    return std::all_of(sessions_.begin(), sessions_.end(), [](auto const& session) {
-      return session->state == State::open && session->flights.size() == 0 &&
-             session->retried.next().is_never();
+    return std::all_of(executors_.begin(), executors_.end(), [](auto const& executor) {
+      auto const& session = executor->session;
+      return session.state == State::open && session.flights.size() == 0;
     });
   }
   /// When there is something to do, whatever else happens.
   base::Deadline next() const {
     auto next = base::Deadline::never();
-    for (auto const& session : sessions_) next = earlier(next, session->retried.next());
+    for (auto const& executor : executors_) next = earlier(next, executor->session.next());
     return next;
   }
-  bool is_empty() const noexcept { return sessions_.empty(); }
+  bool is_empty() const noexcept { return executors_.empty(); }
 
   /// The job ends: nothing is done any more. Ranks are told by the caller.
   void abandon() {
     orders_.close();
     for (auto const& order : orders_.take()) {
       if (order.kind != Orders::Kind::open) continue;
-      sessions_.push_back(std::make_unique<Session>(order.session, *order.staff));
+      executors_.push_back(std::make_unique<Executor>(order.session, *order.staff));
     }
-    for (auto& session : sessions_) {
-      if (session->state != State::broken) break_off(*session, "its run() has ended");
-      session->staff->tell_ended();
+    for (auto& executor : std::exchange(executors_, {})) {
+      auto& session = executor->session;
+      if (session.state != State::broken) session.break_off("its run() has ended");
+      auto& staff = executor->staff;
+      executor = nullptr;
+      staff.tell_ended();
     }
-    sessions_.clear();
   }
 
  private:
-  enum class State { open, closing, broken, ended };
+  using State = Session::State;
+  using Rank = Session::Rank;
 
-  struct Rank {
-    explicit Rank(std::uint32_t workers) : load(workers) {}
-    Load load;
-    work::CodeNumber codes = 0;  // that it knows
-    bool has_ended = false;
-    bool is_asked_back = false;
-    Clock::time_point given{};  // when it was given something, or asked back, last
-  };
+  struct Executor {
+    Executor(std::uint32_t number, RemoteStaff& its_staff)
+        : staff(its_staff), session(number, its_staff.crew()) {}
 
-  struct Session {
-    Session(std::uint32_t its_number, RemoteStaff& its_staff)
-        : number(its_number), staff(&its_staff), crew(its_staff.crew()) {}
-
-    std::uint32_t number;
-    RemoteStaff* staff;
-    work::Crew& crew;
-    State state = State::open;
-    std::vector<Rank> ranks;
-    Flights flights;
+    RemoteStaff& staff;
+    Session session;
     std::size_t next_rank = 0;  // to be given a task first
-    os::ModuleTable modules;
-    os::ForkDetector fork_detector;
-    work::CodeReader codes{crew.segment(), crew.board().tasks.codes, modules};
-    work::AnnexMaker annexes;
-    work::RetriedTasks retried{crew.segment(), crew.board()};
-
-    work::Board& board() const noexcept { return crew.board(); }
-    /// Says what is looked at: see TaskBook::is_over().
-    std::atomic<std::uint64_t>& page() const noexcept { return board().pages[0].task; }
-    work::TaskContext context(work::TaskId id) {
-      return {crew.segment(), modules,       fork_detector, codes,
-              annexes,        board().tasks, crew.entry(id)};
-    }
   };
 
   // As short as a packet and its answer take at least: who was given something just now may be
@@ -175,8 +144,8 @@ class Dispatcher {
   static int rank_of(std::size_t index) noexcept { return static_cast<int>(index) + 1; }
 
   Session* find(std::uint32_t number) {
-    for (auto const& session : sessions_) {
-      if (session->number == number) return session.get();
+    for (auto const& executor : executors_) {
+      if (executor->session.number == number) return &executor->session;
     }
     return nullptr;
   }
@@ -200,7 +169,8 @@ class Dispatcher {
 
   template <class Mail>
   void open(Orders::Order& order, Mail& mail) {
-    auto& session = *sessions_.emplace_back(std::make_unique<Session>(order.session, *order.staff));
+    auto& session =
+        executors_.emplace_back(std::make_unique<Executor>(order.session, *order.staff))->session;
     session.crew.board().nursery_life.stand_for(os::this_thread_id());
     for (std::size_t i = 0; i < slots_.size(); ++i) {
       session.ranks.emplace_back(order.terms.workers != 0 ? order.terms.workers : slots_[i]);
@@ -215,26 +185,26 @@ class Dispatcher {
   }
 
   template <class Mail>
-  bool step(Session& session, Mail& mail) {
+  bool step(Executor& executor, Mail& mail) {
+    auto& session = executor.session;
     auto& board = session.board();
     if (session.state == State::open) {
-      session.retried.publish_due();
+      session.put_up_due();
       if (board.failure.is_told()) {
-        break_off(session, {});
+        session.break_off({});
         close(session, Ending::terminate, mail);
         return true;
       }
       // Before the look at the board: nothing comes after the end of Open.
       auto const phase = board.phase.load();
       if (phase == work::Board::Phase::Terminating) {
-        drop_all(session);
+        session.drop_all();
         session.state = State::closing;
         close(session, board.is_killing ? Ending::kill : Ending::terminate, mail);
         return true;
       }
-      if (give_out(session, mail)) return true;
-      if (phase == work::Board::Phase::Closing && session.flights.size() == 0 &&
-          !board.tasks.has_work() && !session.retried.has_postponed()) {
+      if (give_out(executor, mail)) return true;
+      if (phase == work::Board::Phase::Closing && session.is_done()) {
         session.state = State::closing;
         close(session, Ending::finish, mail);
         return true;
@@ -262,35 +232,10 @@ class Dispatcher {
     }
   }
 
-  /// Who waits learns it now; the staff ends when all ranks have. `why`: what is not told yet.
-  void break_off(Session& session, std::string_view why) {
-    auto& board = session.board();
-    if (!why.empty()) board.failure.tell(why);
-    board.start_error = work::Board::kToldInFailure;
-    session.state = State::broken;
-    board.nursery_life.end();
-    board.tasks.tell_all();
-    session.crew.pass_on_death();
-  }
-
-  /// REQUIRES: the board's phase is Terminating.
-  void drop_all(Session& session) {
-    auto& tasks = session.board().tasks;
-    tasks.drop_free(session.crew.segment());
-    for (auto const id : session.flights.take_latest()) {
-      session.page() = id.pack();
-      tasks.settle(session.crew.entry(id), claimed(id), Phase::Dropped);
-      session.page() = 0;
-    }
-  }
-
-  static work::ChunkWord claimed(work::TaskId id) noexcept {
-    return {id.generation, 0, Phase::Claimed};
-  }
-
   /// Whether there was something.
   template <class Mail>
-  bool give_out(Session& session, Mail& mail) {
+  bool give_out(Executor& executor, Mail& mail) {
+    auto& session = executor.session;
     auto& tasks = session.board().tasks;
     if (!tasks.has_work()) return session.flights.size() != 0 && ask_back(session, mail);
     auto const now = Clock::now();
@@ -299,14 +244,14 @@ class Dispatcher {
     for (bool some = true; some;) {
       some = false;
       for (std::size_t n = 0; n < session.ranks.size(); ++n) {
-        auto const rank = session.next_rank++ % session.ranks.size();
+        auto const rank = executor.next_rank++ % session.ranks.size();
         if (session.ranks[rank].load.idle_workers() == 0) continue;
         if (!give(session, rank, now, mail)) return any;
         some = any = true;
       }
     }
     for (std::size_t n = 0; n < session.ranks.size(); ++n) {
-      auto const rank = session.next_rank++ % session.ranks.size();
+      auto const rank = executor.next_rank++ % session.ranks.size();
       auto const room = session.ranks[rank].load.room();
       // What is left is for the others, too.
       auto const share = tasks.waiting() / session.ranks.size() + 1;
@@ -322,42 +267,30 @@ class Dispatcher {
   /// Claims a task for the rank. False: there is none.
   template <class Mail>
   bool give(Session& session, std::size_t index, Clock::time_point now, Mail& mail) {
-    auto const id = session.board().tasks.claim(session.crew.segment(), 0, session.page());
-    if (!id) {
-      session.page() = 0;
-      return false;
-    }
+    auto const id = session.claim();
+    if (!id) return false;
     auto& rank = session.ranks[index];
-    auto& packet = mail.to(rank_of(index));
-    tell_codes(session, rank, packet);
     auto const context = session.context(*id);
     auto const& task = context.task;
     auto const input = context.input();
+    auto& packet = mail.to(rank_of(index), input.size() + sizeof(RecordHead));
+    tell_codes(session, rank, packet);
     RecordHead head{.kind = Kind::task, .session = session.number, .task = *id, .code = task.code};
     head.timeout_ms = task.timeout_ms;
-    if (task.has_annex()) {
-      auto const& annex = session.board().tasks.annex(session.crew.segment(), task);
-      if (task.timeout_ms != 0) head.grace_ms = annex.grace_ms;
-      if (task.retries != 0) head.backoff_ms = annex.backoff_ms;
+    if (task.timeout_ms != 0 && task.has_annex()) {
+      head.grace_ms = session.board().tasks.annex(session.crew.segment(), task).grace_ms;
     }
-    // After deaths it is put back here, for any rank.
-    auto const retry_on = task.flags.load() >> work::TaskEntry::kRetryOnShift & kAllReasons;
-    head.retry_on = static_cast<std::uint8_t>(retry_on & ~static_cast<unsigned>(RetryOn::crash));
-    if (head.retry_on != 0) {
-      head.retries =
-          static_cast<std::uint16_t>(task.retries - std::min(task.retries, task.failures));
-    }
+    head.ends_first = task.may_be_retried_after(RetryOn::timeout) ? 1 : 0;
     write_record(packet, head, input);
     if (task.is_to_stop()) {
       write_record(packet, {.kind = Kind::stop, .session = session.number, .task = *id});
     }
     session.flights.add(*id, {.rank = index, .bytes = input.size()});
-    session.page() = 0;
+    session.end_look();
     rank.load.add(input.size(), now);
     rank.given = now;
     return true;
   }
-  static constexpr unsigned kAllReasons = 7;
 
   static void tell_codes(Session& session, Rank& rank, wire::Bytes& packet) {
     auto const count = session.crew.code_count();
@@ -417,64 +350,12 @@ class Dispatcher {
     auto const flight = session.flights.take(head.task);
     if (!flight) return;  // dropped by drop_all()
     rank.load.remove(flight->bytes);
-    if (session.state != State::open || session.board().failure.is_told()) return;
-    session.page() = head.task.pack();
-    if (session.crew.entry(head.task).word.load() == claimed(head.task).pack()) {
-      if (head.kind == Kind::returned) {
-        session.retried.put_back(head.task, claimed(head.task));
-      } else {
-        settle(session, head, body);
-      }
-    }
-    session.page() = 0;
-  }
-
-  /// REQUIRES: the task is claimed, and the page names it.
-  void settle(Session& session, RecordHead const& head, std::span<std::byte const> body) {
-    auto const context = session.context(head.task);
-    auto& task = context.task;
-    auto phase = head.phase;
-    auto const failed = task.failures + head.count;
-    task.failures = static_cast<std::uint16_t>(std::min<std::uint32_t>(failed, UINT16_MAX));
-    wire::Bytes changed;
-    if (phase == Phase::Lost && task.retries != 0) {
-      auto& annex = context.annexes.annex_of(session.crew.segment(), context.board, task);
-      if (task.may_be_retried_after(RetryOn::crash)) {
-        if (annex.deaths + 1U < session.board().quarantine_after) {
-          ++annex.deaths;
-          session.retried.retry(head.task, claimed(head.task));
-          return;
-        }
-      }
-      if (annex.deaths != 0) changed = tell_other_deaths(body, annex.deaths);
-    }
-    if (!changed.empty()) body = changed;
-    // What went wrong is in the record, whatever it was.
-    if (phase != Phase::Done && phase != Phase::Dropped) phase = Phase::Failed;
-    task.result_bytes = 0;
-    try {
-      if (phase != Phase::Dropped) context.keep(body, {});
-    } catch (std::bad_alloc const&) {
-      phase = Phase::Failed;
-      task.result_bytes = 0;  // says so
-    }
-    context.give_up_input();
-    session.board().tasks.settle(task, claimed(head.task), phase);
-  }
-
-  static wire::Bytes tell_other_deaths(std::span<std::byte const> body, std::uint32_t deaths) {
-    auto record = wire::decode<wire::ExceptionRecord>(body);
-    if (!record.chain.empty()) {
-      record.chain.front().what += "\n    " + std::to_string(deaths) + " before it had died, too";
-    }
-    wire::Bytes bytes;
-    wire::encode(bytes, record);
-    return bytes;
+    session.come_home(head, body);
   }
 
   Orders& orders_;
   std::vector<std::uint32_t> const slots_;
-  std::vector<std::unique_ptr<Session>> sessions_;
+  std::vector<std::unique_ptr<Executor>> executors_;
 };
 
 }  // namespace multiprocessing::mpi

@@ -133,7 +133,10 @@ class Engine {
       if (progress || is_ending_.load()) {
         rest.reset();
       } else if (dispatcher.is_quiet() && post.is_quiet()) {
-        orders_->wait(rings, base::Deadline::never());
+        auto const rested = post.has_spares() ? base::Deadline::after(Rest::kLong)  //
+                                              : base::Deadline::never();
+        orders_->wait(rings, earlier(rested, dispatcher.next()));
+        if (rested.passed()) post.rest();
         rest.reset();
       } else {
         sleep(rest, [&](base::Deadline deadline) {
@@ -199,6 +202,7 @@ class Engine {
         if (progress) {
           rest.reset();
         } else {
+          if (rest.is_long()) post.rest();
           sleep(rest, [&](base::Deadline deadline) { station.wait(deadline); });
         }
       }

@@ -11,8 +11,6 @@
 // A packet that is larger than kPiece goes as its size and pieces.
 #pragma once
 
-#include <mpi.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
@@ -21,6 +19,7 @@
 #include <utility>
 #include <vector>
 
+#include <multiprocessing/mpi/interface.hpp>
 #include <multiprocessing/wire/archive.hpp>
 
 namespace multiprocessing::mpi {
@@ -38,15 +37,15 @@ class Post {
   Post(Post const&) = delete;
   Post& operator=(Post const&) = delete;
 
-  /// The next packet for `rank`, to be written on.
-  wire::Bytes& to(int rank) {
+  /// The next packet for `rank`, to be written on: about `size` bytes.
+  wire::Bytes& to(int rank, std::size_t size = 0) {
     auto& next = next_[static_cast<std::size_t>(rank)];
     if (next.empty()) {
       written_.push_back(rank);
-      next = spare();
+      if (next.capacity() == 0 || next.capacity() < size) keep(std::exchange(next, spare(size)));
       next.clear();
-    } else if (next.size() >= kFull) {
-      send(rank, std::exchange(next, spare()));
+    } else if (next.size() >= kFull || size >= kFull) {
+      send(rank, std::exchange(next, spare(size)));
       next.clear();
     }
     return next;
@@ -98,6 +97,14 @@ class Post {
     return progress;
   }
 
+  /// Whether memory is kept for packets to come, and gives it back: none have come or gone for
+  /// long.
+  bool has_spares() const noexcept { return !spares_.empty(); }
+  void rest() noexcept {
+    spares_.clear();
+    spare_bytes_ = 0;
+  }
+
   /// Whether nothing waits to be sent.
   bool has_sent_all() const noexcept { return destinations_.empty() && written_.empty(); }
   /// Whether neither end waits for the other.
@@ -114,9 +121,10 @@ class Post {
   static constexpr std::size_t kPiece = std::size_t{64} << 20;
   // Before what has arrived is looked at.
   static constexpr int kMostAtATime = 64;
-  // Memory of packets that is used again, and how large it may be: new pages cost more than copies.
+  // Memory of packets that is used again, as new pages cost more than copies: so many, and so many
+  // bytes of them, until rest().
   static constexpr std::size_t kMostSpares = 16;
-  static constexpr std::size_t kLargestSpare = std::size_t{4} << 20;
+  static constexpr std::size_t kMostSpareBytes = std::size_t{256} << 20;
 
   struct Sending {
     wire::Bytes bytes;
@@ -192,12 +200,14 @@ class Post {
     if (status.MPI_TAG == kSize) {
       std::uint64_t total = 0;
       MPI_Mrecv(&total, sizeof total, MPI_BYTE, &message, MPI_STATUS_IGNORE);
-      queue.emplace_back().bytes.resize(total);
+      auto& fresh = queue.emplace_back();
+      fresh.bytes = spare(total);
+      fresh.bytes.resize(total);
       return true;
     }
     if (status.MPI_TAG == kWhole) {
       auto& fresh = queue.emplace_back();
-      fresh.bytes = spare();
+      fresh.bytes = spare(size);
       fresh.bytes.resize(size);
     }
     auto& arriving = queue.back();
@@ -208,15 +218,26 @@ class Post {
     return true;
   }
 
-  /// Holds whatever it did, so that to make it larger zeros less.
-  wire::Bytes spare() {
+  /// The smallest that has room for so much, if there is one; for 0, which stands for nobody knows,
+  /// the last one. Holds whatever it did, so that to make it larger zeros less.
+  wire::Bytes spare(std::size_t size) {
     if (spares_.empty()) return {};
+    auto best = spares_.end() - 1;
+    for (auto each = spares_.begin(); size != 0 && each != spares_.end(); ++each) {
+      if (each->capacity() < size) continue;
+      if (best->capacity() < size || each->capacity() < best->capacity()) best = each;
+    }
+    if (best->capacity() < size) return {};  // it would be copied as it grows
+    std::swap(*best, spares_.back());
     auto bytes = std::move(spares_.back());
     spares_.pop_back();
+    spare_bytes_ -= bytes.capacity();
     return bytes;
   }
   void keep(wire::Bytes bytes) {
-    if (spares_.size() == kMostSpares || bytes.capacity() > kLargestSpare) return;
+    if (spares_.size() == kMostSpares || bytes.capacity() == 0) return;
+    if (spare_bytes_ + bytes.capacity() > kMostSpareBytes) return;
+    spare_bytes_ += bytes.capacity();
     spares_.push_back(std::move(bytes));
   }
 
@@ -230,6 +251,7 @@ class Post {
   std::vector<int> destinations_;
   std::vector<int> sources_;
   std::vector<wire::Bytes> spares_;
+  std::size_t spare_bytes_ = 0;
 };
 
 }  // namespace multiprocessing::mpi

@@ -18,6 +18,7 @@
 #include <multiprocessing/wire/archive.hpp>
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/code_table.hpp>
+#include <multiprocessing/work/retry_on.hpp>
 #include <multiprocessing/work/task_entry.hpp>
 
 namespace multiprocessing::mpi {
@@ -48,12 +49,11 @@ struct RecordHead {
   work::CodeNumber code = 0;
   std::uint32_t timeout_ms = 0;
   std::uint32_t grace_ms = 0;
-  std::uint32_t backoff_ms = 0;
-  std::uint16_t retries = 0;
-  std::uint8_t retry_on = 0;
+  std::uint8_t ends_first = 0;  ///< see TaskEntry::kEndsFirst
   // Of a result.
   work::ChunkWord::Phase phase{};
-  std::uint32_t count = 0;  ///< of a result: how many tries have failed
+  RetryOn failure{};        ///< what it is to who decides on another try; 0: no failure, or no help
+  std::uint32_t count = 0;  ///< of recall, and close
   std::uint64_t size = 0;   ///< bytes that follow
 };
 static_assert(std::is_trivially_copyable_v<RecordHead>);
@@ -63,7 +63,6 @@ enum class Ending : std::uint32_t { finish, terminate, kill };
 /// What every rank's pool is to be.
 struct SessionTerms {
   std::uint32_t workers = 0;  ///< 0: as many as the rank has slots
-  std::uint32_t quarantine_after = UINT32_MAX;
   std::uint64_t max_tasks_per_child = UINT64_MAX;
   std::uint64_t max_memory_per_task = UINT64_MAX;
   std::uint32_t restart_intensity = UINT32_MAX;

@@ -16,11 +16,19 @@ class Rest {
   using Clock = base::Deadline::Clock;
   using Duration = Clock::duration;
 
+  /// Who rests as long does so for good, as like as not.
+  static constexpr Duration kLong = std::chrono::seconds(5);
+
   /// Something has happened.
   void reset(Clock::time_point now = Clock::now()) noexcept {
     looks_ = 0;
     sleep_ = kFirst;
     begin_ = now;
+  }
+
+  /// Whether nothing has happened for so long that it may take a while until something does.
+  bool is_long(Clock::time_point now = Clock::now()) const noexcept {
+    return now - begin_ >= kLong;
   }
 
   /// Zero: yields the processor only. After a vain look.

@@ -58,8 +58,8 @@ class Station {
     for (auto& [number, session] : sessions_) end_now(session);
   }
 
-  /// Does what the first rank says; answers go to `reply`. Blocks: while processes start or are
-  /// terminated. Throws: Error when it says nothing that makes sense; std::bad_alloc.
+  /// Does what the first rank says; answers go to `reply`. Blocks: while processes start. Throws:
+  /// Error when it says nothing that makes sense; std::bad_alloc.
   void take(std::span<std::byte const> packet, wire::Bytes& reply) {
     for_each_record(packet, [&](RecordHead const& head, std::span<std::byte const> body) {
       if (head.kind == Kind::quit) {
@@ -144,7 +144,6 @@ class Station {
     if (!initializer.empty()) options.initializer = work::Initializer::read(initializer);
     options.max_tasks_per_child = terms.max_tasks_per_child;
     options.max_memory_per_task = terms.max_memory_per_task;
-    options.quarantine_after = terms.quarantine_after;
     options.restart_limit = {terms.restart_intensity, terms.restart_period_ms};
     options.setup.has_nice = terms.has_nice != 0;
     options.setup.nice = terms.nice;
@@ -180,21 +179,20 @@ class Station {
   void submit(Session& session, RecordHead const& head, std::span<std::byte const> input,
               wire::Bytes& reply) {
     // The first rank has been told, or is about to be, and waits for no answer then.
-    if (session.is_broken || session.crew->is_over()) return;
+    if (session.is_broken || session.is_closing || session.crew->is_over()) return;
     auto& flight = session.flights.emplace_back(Flight{{}, head.task});
     try {
       auto draft = work::TaskDraft::of(head.code, input, {});
-      draft.terms = {.retries = head.retries,
-                     .retry_on = static_cast<RetryOn>(head.retry_on),
-                     .timeout_ms = head.timeout_ms,
+      // Whether it is run again decides the first rank.
+      draft.terms = {.timeout_ms = head.timeout_ms,
                      .grace_ms = head.grace_ms,
-                     .backoff_ms = head.backoff_ms,
-                     .tells_all = true};
+                     .tells_all = true,
+                     .ends_first = head.ends_first != 0};
       flight.here = session.crew->submit(kCall, draft);
     } catch (BrokenProcessPool const&) {  // just now: as above
       session.flights.pop_back();
     } catch (...) {
-      tell_error(session, flight.there, Phase::Failed, 0, reply);
+      tell_error(session, flight.there, Phase::Failed, {}, reply);
       session.flights.pop_back();
     }
   }
@@ -232,7 +230,7 @@ class Station {
     if (ending == Ending::finish) {
       session.crew->close(kCall);
     } else {
-      session.crew->terminate(
+      session.crew->begin_to_terminate(
           kCall, ending == Ending::kill ? work::Crew::Ending::kill : work::Crew::Ending::ask);
     }
   }
@@ -247,8 +245,12 @@ class Station {
   /// Whether it has ended.
   bool harvest(Session& session, wire::Bytes& reply) {
     auto* const crew = session.crew.get();
+    // First: what was settled in its end is told below.
+    bool const has_ended =
+        session.is_closing && (crew == nullptr || crew->join_until(kCall, base::Deadline::now()));
     if (crew != nullptr) {
       auto const told = told_of(session);
+      session.looks_at_all = session.looks_at_all || has_ended;
       if (session.told != told || session.looks_at_all) {
         session.told = told;
         tell_settled(session, reply);
@@ -259,8 +261,7 @@ class Station {
         tell_broken(session, crew->why_broken(), reply);
       }
     }
-    if (!session.is_closing) return false;
-    if (crew != nullptr && !crew->join_until(kCall, base::Deadline::now())) return false;
+    if (!has_ended) return false;
     write_record(reply, {.kind = Kind::ended, .session = session.number});
     return true;
   }
@@ -291,13 +292,13 @@ class Station {
     auto& crew = *session.crew;
     auto& task = crew.entry(flight.here);
     if (phase == Phase::Dropped) {
-      return write_record(reply, result_of(session, flight.there, phase, task.failures));
+      return write_record(reply, result_of(session, flight.there, phase));
     }
     if (phase != Phase::Done) {
       try {
         throw_error(session, flight, phase);
       } catch (...) {
-        return tell_error(session, flight.there, phase, task.failures, reply);
+        return tell_error(session, flight.there, phase, failure_of(task, phase), reply);
       }
     }
     auto const bytes = work::kept_result(crew.segment(), crew.board().tasks, task);
@@ -307,10 +308,16 @@ class Station {
             "a result that holds shared objects (locks, queues, values ..) can not be sent to "
             "another machine; return what they hold");
       } catch (...) {
-        return tell_error(session, flight.there, Phase::Failed, task.failures, reply);
+        return tell_error(session, flight.there, Phase::Failed, {}, reply);
       }
     }
-    write_record(reply, result_of(session, flight.there, Phase::Done, task.failures), bytes);
+    write_record(reply, result_of(session, flight.there, Phase::Done), bytes);
+  }
+
+  /// REQUIRES: it has not been done.
+  static RetryOn failure_of(work::TaskEntry const& task, Phase phase) noexcept {
+    if (phase == Phase::Lost) return RetryOn::crash;
+    return phase == Phase::Late || task.was_late() ? RetryOn::timeout : RetryOn::exception;
   }
 
   static bool takes_shared_objects(work::Crew& crew, work::TaskEntry const& task) {
@@ -320,12 +327,12 @@ class Station {
   }
 
   static RecordHead result_of(Session const& session, work::TaskId there, Phase phase,
-                              std::uint32_t failures) {
+                              RetryOn failure = {}) {
     return {.kind = Kind::result,
             .session = session.number,
             .task = there,
             .phase = phase,
-            .count = failures};
+            .failure = failure};
   }
 
   /// Throws what has become of it, which is not what its function has thrown.
@@ -347,7 +354,7 @@ class Station {
   };
 
   /// REQUIRES: called while an exception is handled.
-  void tell_error(Session const& session, work::TaskId there, Phase phase, std::uint32_t failures,
+  void tell_error(Session const& session, work::TaskId there, Phase phase, RetryOn failure,
                   wire::Bytes& reply) const {
     wire::ExceptionRecord record;
     try {
@@ -361,7 +368,7 @@ class Station {
     }
     wire::Bytes bytes;
     wire::encode(bytes, record);
-    write_record(reply, result_of(session, there, phase, failures), bytes);
+    write_record(reply, result_of(session, there, phase, failure), bytes);
   }
 
   void tell_broken(Session& session, std::string const& why, wire::Bytes& reply) {

@@ -2,7 +2,6 @@
 // The ranks of a job: who they are, on which hosts, and whether they run the same build.
 #pragma once
 
-#include <mpi.h>
 #include <sched.h>
 #include <unistd.h>
 
@@ -15,6 +14,7 @@
 #include <vector>
 
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/mpi/interface.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/processors.hpp>
 

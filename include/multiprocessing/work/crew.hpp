@@ -370,21 +370,21 @@ class Crew {
 
   /// Blocks: until every process of the pool has ended.
   void terminate(char const* call, Ending ending = Ending::ask) {
+    begin_to_terminate(call, ending);
+    join(call);
+  }
+  /// The same without waiting, for who calls join_until() again and again.
+  void begin_to_terminate(char const* call, Ending ending = Ending::ask) {
     require_owner(call);
     {
       std::lock_guard const guard(mutex_);
       is_closed_ = true;
       board_->is_killing = ending == Ending::kill;
       board_->phase = Board::Phase::Terminating;
+      patience_ = base::Deadline::after(kNurseryGrace);
     }
     slot_news_.add(1);
     staff_->wake();
-    // The nursery takes a second at most, unless somebody stopped it. Without it the kernel ends
-    // the workers.
-    if (!staff_->wait_until(base::Deadline::after(kNurseryGrace))) staff_->kill();
-    staff_->wait_until(base::Deadline::never());
-    write_trace();
-    callbacks_.finish();
   }
 
   /// Blocks: until the work is done and every process of the pool has ended, and then until the
@@ -395,7 +395,7 @@ class Crew {
       throw std::invalid_argument(std::string(call) +
                                   ": the pool is still running; close() or terminate() it first");
     }
-    if (!staff_->wait_until(deadline)) return false;
+    if (!wait_for_staff(deadline)) return false;
     write_trace();
     callbacks_.finish();
     return true;
@@ -409,6 +409,8 @@ class Crew {
   }
 
  private:
+  // The nursery takes a second at most to terminate, unless somebody stopped it. Without it the
+  // kernel ends the workers.
   static constexpr std::chrono::seconds kNurseryGrace{3};
   static constexpr std::size_t kTraceEvents = std::size_t{1} << 18;  // 10 MiB
 
@@ -441,6 +443,17 @@ class Crew {
     auto* const board = new (segment.data(Board::kPlace)) Board;
     board->deaths.place = kDeathLog;
     return board;
+  }
+
+  /// False: the deadline has passed before its end.
+  bool wait_for_staff(base::Deadline deadline) {
+    auto const patience = [&] {
+      std::lock_guard const guard(mutex_);
+      return patience_;
+    }();
+    if (staff_->wait_until(earlier(deadline, patience))) return true;
+    if (patience.passed()) staff_->kill();
+    return staff_->wait_until(deadline);
   }
 
   /// REQUIRES: every process of the pool has ended.
@@ -557,9 +570,10 @@ class Crew {
   // Changes when a slot becomes free, and when nobody gets one any more.
   sync::WaitWord slot_news_;
   // guarded by mutex_
-  std::uint32_t most_workers_ = 0;  // that there have ever been
-  std::size_t kept_open_by_ = 0;    // calls
-  JobBook jobs_;                    // but for make_words()
+  std::uint32_t most_workers_ = 0;                     // that there have ever been
+  std::size_t kept_open_by_ = 0;                       // calls
+  base::Deadline patience_ = base::Deadline::never();  // then a staff that terminates is killed
+  JobBook jobs_;                                       // but for make_words()
   TaskBook tasks_;
   struct Trace {
     TraceLog* log = nullptr;

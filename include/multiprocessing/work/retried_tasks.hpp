@@ -11,6 +11,7 @@
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/chunk.hpp>
 #include <multiprocessing/work/postponed_tasks.hpp>
+#include <multiprocessing/work/retry_on.hpp>
 #include <multiprocessing/work/task_board.hpp>
 
 namespace multiprocessing::work {
@@ -19,6 +20,20 @@ namespace multiprocessing::work {
 class RetriedTasks {
  public:
   RetriedTasks(shm::Segment const& segment, Board& board) : segment_(segment), board_(board) {}
+
+  /// What a task's terms say of its failure: that it is run once more. False: that it is over.
+  /// REQUIRES: as retry(). Throws: std::bad_alloc.
+  bool retry_after(RetryOn what, TaskId id, ChunkWord word) {
+    auto& its = task(id);
+    if (!its.may_be_retried_after(what)) return false;
+    if (what == RetryOn::crash) {
+      auto& deaths = board_.tasks.annex(segment_, its).deaths;
+      if (deaths + 1U >= board_.quarantine_after) return false;
+      ++deaths;
+    }
+    retry(id, word);  // unless its owner has given it up just now: then that is its end
+    return true;
+  }
 
   /// After a failure. False: the owner has given it up just now. REQUIRES: nobody runs it, its word
   /// was `word`, and it has an annex, as tasks with retries have. Throws: std::bad_alloc.

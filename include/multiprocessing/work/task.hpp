@@ -246,12 +246,8 @@ class TaskGroup {
     TaskDeath death;
     std::memcpy(&death, task.room, sizeof death);
     auto const logged = crew_->board().deaths.find(crew_->segment(), death.death);
-    std::string others;
-    auto const deaths = task.retries != 0 ? annex(task).deaths : 0;
-    if (deaths != 0) {
-      others = "; " + std::to_string(deaths) + " before it had died, too";
-      if (task.may_be_retried_after(RetryOn::crash)) others += ", so it is not run again";
-    }
+    auto others = told_of_other_deaths(task, annex(task));
+    if (!others.empty()) others.insert(0, "; ");
     throw_worker_died(describe(i),
                       logged.value_or(WorkerDeath{death.pid, death.end_code, death.end_status}),
                       others);

@@ -32,7 +32,8 @@ struct TaskTerms {
   std::uint32_t timeout_ms = 0;  ///< of each task; 0: none
   std::uint32_t grace_ms = 0;    ///< behind that
   std::uint32_t backoff_ms = 0;
-  bool tells_all = false;  ///< see TaskEntry::kTellAll
+  bool tells_all = false;   ///< see TaskEntry::kTellAll
+  bool ends_first = false;  ///< see TaskEntry::kEndsFirst
 };
 
 /// A task that is not in the board yet.
@@ -154,6 +155,7 @@ class TaskBook {
     task.input_bytes = is_in_block ? TaskEntry::kInBlock : static_cast<std::uint8_t>(input.size());
     auto flags = unsigned{task.flags.load()} & TaskEntry::kHasAnnex;
     if (terms.tells_all) flags |= TaskEntry::kTellAll;
+    if (terms.ends_first) flags |= TaskEntry::kEndsFirst;
     if (terms.retries != 0) {
       flags |= static_cast<unsigned>(terms.retry_on) << TaskEntry::kRetryOnShift;
     }

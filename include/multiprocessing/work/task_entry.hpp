@@ -52,10 +52,13 @@ struct alignas(base::kCacheLine) TaskEntry {
   static constexpr std::size_t kRoom = 24;             // what the line has left
   static constexpr std::uint8_t kInBlock = UINT8_MAX;  ///< for a number of bytes
   // In `flags`.
-  static constexpr std::uint8_t kTellAll = 1;        ///< somebody waits for any of many
-  static constexpr unsigned kRetryOnShift = 1;       ///< from here on, three bits: RetryOn
-  static constexpr std::uint8_t kStop = 1 << 4;      ///< it is to stop, and not to be run again
-  static constexpr std::uint8_t kHasAnnex = 1 << 5;  ///< kept when the entry is used again
+  static constexpr std::uint8_t kTellAll = 1;         ///< somebody waits for any of many
+  static constexpr unsigned kRetryOnShift = 1;        ///< from here on, three bits: RetryOn
+  static constexpr std::uint8_t kStop = 1 << 4;       ///< it is to stop, and not to be run again
+  static constexpr std::uint8_t kHasAnnex = 1 << 5;   ///< kept when the entry is used again
+  static constexpr std::uint8_t kWasLate = 1 << 6;    ///< it has thrown after its time
+  static constexpr std::uint8_t kEndsFirst = 1 << 7;  ///< late, it is settled behind its worker's
+                                                      ///< end: who gave it here may run it again
 
   AtomicChunkWord word{0};
   sync::EventCount settled;
@@ -79,6 +82,8 @@ struct alignas(base::kCacheLine) TaskEntry {
 
   bool has_annex() const noexcept { return (flags.load() & kHasAnnex) != 0; }
   bool is_to_stop() const noexcept { return (flags.load() & kStop) != 0; }
+  bool was_late() const noexcept { return (flags.load() & kWasLate) != 0; }
+  bool ends_first() const noexcept { return (flags.load() & kEndsFirst) != 0; }
   bool may_be_retried() const noexcept { return failures < retries && !is_to_stop(); }
   bool may_be_retried_after(RetryOn what) const noexcept {
     return may_be_retried() && (flags.load() >> kRetryOnShift & static_cast<unsigned>(what)) != 0;

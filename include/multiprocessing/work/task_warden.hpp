@@ -61,19 +61,12 @@ class TaskWarden {
     give_up_result(segment_, board_.tasks, its);
     if (word.phase == ChunkWord::Phase::Condemned) {
       if (its.may_be_retried() && retried_.retry(id, word)) return;
-      its.late_pid = dead.pid;  // somebody has asked it to stop meanwhile
+      its.late_pid = dead.pid;  // somebody has asked it to stop meanwhile, or runs it elsewhere
       board_.tasks.settle(its, word, ChunkWord::Phase::Late);
       return;
     }
     auto const death = number_of_death();
-    if (its.may_be_retried_after(RetryOn::crash)) {
-      auto& deaths = annex(its).deaths;
-      if (deaths + 1U < board_.quarantine_after) {
-        ++deaths;
-        retried_.retry(id, word);
-        return;
-      }
-    }
+    if (retried_.retry_after(RetryOn::crash, id, word)) return;
     TaskDeath const how{dead.pid, end_code(dead.status), end_status(dead.status), death};
     std::memcpy(its.room, &how, sizeof how);
     board_.tasks.settle(its, word, ChunkWord::Phase::Lost);
@@ -115,10 +108,6 @@ class TaskWarden {
 
  private:
   TaskEntry& task(TaskId id) const noexcept { return board_.tasks.entry(segment_, id.index); }
-  /// REQUIRES: it has one, as tasks with retries have.
-  TaskAnnex& annex(TaskEntry const& task) const noexcept {
-    return board_.tasks.annex(segment_, task);
-  }
 
   base::Deadline next_deadline() const {
     auto const next = board_.next_deadline.load();
@@ -146,7 +135,7 @@ class TaskWarden {
       ChunkWord const claimed{id.generation, static_cast<WorkerNumber>(number),
                               ChunkWord::Phase::Claimed};
       if (its.word.load() != claimed.pack()) continue;
-      if (its.may_be_retried_after(RetryOn::timeout)) {
+      if (its.may_be_retried_after(RetryOn::timeout) || its.ends_first()) {
         auto expected = claimed.pack();
         ChunkWord const condemned{claimed.generation, claimed.worker, ChunkWord::Phase::Condemned};
         if (!its.word.compare_exchange_strong(expected, condemned.pack())) continue;

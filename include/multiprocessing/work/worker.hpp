@@ -28,6 +28,7 @@
 #include <multiprocessing/work/annex_maker.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/code_table.hpp>
+#include <multiprocessing/work/retry_on.hpp>
 #include <multiprocessing/work/stop_request.hpp>
 #include <multiprocessing/work/task_board.hpp>
 #include <multiprocessing/work/task_context.hpp>
@@ -166,7 +167,11 @@ class Worker {
       throw;
     } catch (...) {
       context.end_if_forked();
-      if (is_worth_another_try(task)) return hand_back(id, task);
+      bool const is_late = RunningTask::instance().is_late();
+      if (task.may_be_retried_after(is_late ? RetryOn::timeout : RetryOn::exception)) {
+        return hand_back(id, task);
+      }
+      if (is_late) task.flags |= TaskEntry::kWasLate;
       phase = ChunkWord::Phase::Failed;
       task.result_bytes = 0;
       record_exception([&](wire::Bytes const& bytes) { context.keep(bytes, {}); });
@@ -235,12 +240,6 @@ class Worker {
   void end_time(TaskEntry const& task) noexcept {
     RunningTask::instance().end();
     if (task.timeout_ms != 0) board_->pages[number_].deadline = 0;
-  }
-
-  /// After an exception.
-  static bool is_worth_another_try(TaskEntry const& task) noexcept {
-    bool const is_late = RunningTask::instance().is_late();
-    return task.may_be_retried_after(is_late ? RetryOn::timeout : RetryOn::exception);
   }
 
   /// Blocks: until the nursery, which dies with this process, has the task, to be run once more.

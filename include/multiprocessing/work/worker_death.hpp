@@ -15,6 +15,8 @@
 #include <multiprocessing/os/code_name.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/signals.hpp>
+#include <multiprocessing/work/retry_on.hpp>
+#include <multiprocessing/work/task_entry.hpp>
 
 namespace multiprocessing::work {
 
@@ -24,6 +26,14 @@ inline std::int32_t end_code(ExitStatus const& status) noexcept {
 }
 inline std::int32_t end_status(ExitStatus const& status) noexcept {
   return status.signaled() ? status.signal() : status.exitcode();
+}
+
+/// "2 before it had died, too", or nothing. REQUIRES: the task is lost.
+inline std::string told_of_other_deaths(TaskEntry const& task, TaskAnnex const& annex) {
+  if (task.retries == 0 || annex.deaths == 0) return {};
+  auto text = std::to_string(annex.deaths) + " before it had died, too";
+  if (task.may_be_retried_after(RetryOn::crash)) text += ", so it is not run again";
+  return text;
 }
 
 struct WorkerDeath {
