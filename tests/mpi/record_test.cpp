@@ -16,7 +16,7 @@ using Kind = RecordHead::Kind;
 
 TEST_CASE("records are read as they were written, one after the other", "[mpi]") {
   mp::wire::Bytes packet;
-  write_record(packet, {.kind = Kind::task, .session = 3, .task = {7, 9}, .retries = 5}, "input");
+  write_record(packet, {.kind = Kind::task, .session = 3, .task = {7, 9}, .grace_ms = 5}, "input");
   write_record(packet, {.kind = Kind::quit});
   write_record_of(packet, {.kind = Kind::code}, std::uint64_t{42});
   std::vector<std::pair<Kind, std::string>> seen;
@@ -25,7 +25,7 @@ TEST_CASE("records are read as they were written, one after the other", "[mpi]")
     if (head.kind == Kind::task) {
       CHECK(head.session == 3);
       CHECK(head.task == mp::work::TaskId{7, 9});
-      CHECK(head.retries == 5);
+      CHECK(head.grace_ms == 5);
     }
     seen.emplace_back(head.kind, text_in(body));
   });
