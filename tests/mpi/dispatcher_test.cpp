@@ -227,6 +227,40 @@ TEST_CASE("what waits for its next try takes no room on a rank", "[mpi]") {
   }
 }
 
+TEST_CASE("who ends waits for no next try", "[mpi]") {
+  Ranks ranks({1});
+  auto const crew = ranks.open();
+  auto const future = Ranks::submit(
+      crew, 3, {.retries = 1, .retry_on = mp::RetryOn::exception, .backoff_ms = 3'600'000});
+  ranks.fail(1, ranks.given(1).at(0), Phase::Failed, mp::RetryOn::exception);
+  CHECK_FALSE(ranks.dispatcher.next().is_never());
+  crew->begin_to_terminate("test");
+  ranks.step();
+  CHECK(ranks.told(1, Kind::close).size() == 1);
+  CHECK(ranks.dispatcher.next().is_never());
+  ranks.tell(1, {.kind = Kind::ended, .session = 1});
+  CHECK_THROWS_AS(future.result(), mp::CancelledError);
+}
+
+TEST_CASE("a rank that takes its time to end is told to hurry", "[mpi]") {
+  Ranks ranks({1});
+  auto const crew = ranks.open();
+  auto const endings_told = [&] {
+    ranks.step();
+    std::vector<Ending> endings;
+    for (auto const& head : ranks.told(1, Kind::close)) {
+      endings.push_back(static_cast<Ending>(head.count));
+    }
+    return endings;
+  };
+  crew->close("test");
+  CHECK(endings_told() == std::vector{Ending::finish});
+  crew->begin_to_terminate("test", work::Crew::Ending::kill);
+  CHECK(endings_told() == std::vector{Ending::kill});
+  CHECK(endings_told().empty());
+  ranks.tell(1, {.kind = Kind::ended, .session = 1});
+}
+
 TEST_CASE("what a rank gives back has failed as often as before", "[mpi]") {
   Ranks ranks({1, 1});
   auto const crew = ranks.open();

@@ -58,7 +58,8 @@ class FirstRank {
     write_record(packet, head, body);
     station.take(packet, reply_);
   }
-  /// Calls `f`, a lambda without captures, in a worker. Returns its number.
+  /// Calls `f`, a lambda without captures, in a worker. Returns its number, a new one unless
+  /// `head` has one.
   template <class F, class... Args>
   std::uint32_t submit(RecordHead head, F const& f, Args const&... args) {
     using Code = work::CallCode<F, Args...>;
@@ -71,10 +72,10 @@ class FirstRank {
     head.kind = Kind::task;
     head.session = 1;
     head.code = codes_++;
-    head.task = {1, head.code};
+    if (head.task.generation == 0) head.task = {1, head.code};
     write_record(packet, head, input);
     station.take(packet, reply_);
-    return head.code;
+    return head.task.index;
   }
 
   void harvest() {
@@ -244,6 +245,61 @@ TEST_CASE("what no worker has begun is given back, what one runs can be ended or
   first.await(7);
   CHECK(first.value_of<int>(polite) == 7);
   CHECK(first.value_of<int>(2) == 1);
+  first.close();
+}
+
+TEST_CASE("what is sent once more while an older one runs can be stopped and ended, too", "[mpi]") {
+  FirstRank first;
+  support::Pipe begun;
+  first.open({}, {.workers = 2});
+  auto const run_for_ever = [](support::PipeElsewhere told) {
+    told.tell();
+    while (!mp::stop_requested()) ::sched_yield();
+    return 7;
+  };
+  auto const told = support::PipeElsewhere::of(begun);
+  first.submit({}, run_for_ever, told);
+  begun.hear();
+  auto const failing = first.submit({}, [] { throw std::runtime_error("not yet"); });
+  first.await(1);
+  for (auto const kind : {Kind::stop, Kind::cancel}) {
+    first.answers.clear();
+    first.submit({.task = {1, failing}}, run_for_ever, told);
+    begun.hear();
+    first.tell({.kind = kind, .task = {1, failing}});
+    first.await(1);
+    auto const expected = kind == Kind::stop ? Phase::Done : Phase::Dropped;
+    CHECK(first.answer_of(failing).head.phase == expected);
+  }
+  first.close(Ending::kill);
+}
+
+TEST_CASE("a stopped worker at rest holds up no task that another could run", "[mpi]") {
+  FirstRank first;
+  support::Pipe begun;
+  first.open({}, {.workers = 2});
+  auto const tell_pid = [](support::PipeElsewhere told) {
+    told.tell();
+    while (!mp::stop_requested()) ::sched_yield();
+    return ::getpid();
+  };
+  for (int i = 0; i < 2; ++i) {
+    first.submit({}, tell_pid, support::PipeElsewhere::of(begun));
+    begun.hear();
+  }
+  for (std::uint32_t i = 0; i < 2; ++i) first.tell({.kind = Kind::stop, .task = {1, i}});
+  first.await(2);
+  for (std::uint32_t stopped : {0U, 1U}) {  // whoever was woken last
+    auto const pid = first.value_of<pid_t>(stopped);
+    support::wait_for_state(pid, "S");
+    ::kill(pid, SIGSTOP);
+    support::wait_for_state(pid, "T");
+    for (int i = 0; i < 3; ++i) {
+      first.submit({}, [] { return 1; });
+      first.await(first.answers.size() + 1);
+    }
+    ::kill(pid, SIGCONT);
+  }
   first.close();
 }
 

@@ -102,7 +102,10 @@ class Dispatcher {
   /// When there is something to do, whatever else happens.
   base::Deadline next() const {
     auto next = base::Deadline::never();
-    for (auto const& executor : executors_) next = earlier(next, executor->session.next());
+    for (auto const& executor : executors_) {
+      auto const& session = executor->session;
+      if (session.state == State::open) next = earlier(next, session.next());
+    }
     return next;
   }
   bool is_empty() const noexcept { return executors_.empty(); }
@@ -133,7 +136,8 @@ class Dispatcher {
 
     RemoteStaff& staff;
     Session session;
-    std::size_t next_rank = 0;  // to be given a task first
+    std::size_t next_rank = 0;      // to be given a task first
+    bool may_take_its_time = true;  // as long as its ranks were not told otherwise
   };
 
   // As short as a packet and its answer take at least: who was given something just now may be
@@ -156,6 +160,8 @@ class Dispatcher {
     auto* const session = find(order.session);
     if (session == nullptr) return;
     if (order.kind == Orders::Kind::kill) {
+      if (session->board().phase.load() == work::Board::Phase::Terminating) session->drop_all();
+      close(*session, Ending::kill, mail);
       session->state = State::ended;  // without a word from who does not answer
       if (!session->crew.is_over()) session->board().nursery_life.end();
       return;
@@ -192,7 +198,7 @@ class Dispatcher {
       session.put_up_due();
       if (board.failure.is_told()) {
         session.break_off({});
-        close(session, Ending::terminate, mail);
+        end_now(executor, mail);
         return true;
       }
       // Before the look at the board: nothing comes after the end of Open.
@@ -200,7 +206,7 @@ class Dispatcher {
       if (phase == work::Board::Phase::Terminating) {
         session.drop_all();
         session.state = State::closing;
-        close(session, board.is_killing ? Ending::kill : Ending::terminate, mail);
+        end_now(executor, mail);
         return true;
       }
       if (give_out(executor, mail)) return true;
@@ -210,6 +216,10 @@ class Dispatcher {
         return true;
       }
       return false;
+    }
+    if (executor.may_take_its_time && board.phase.load() == work::Board::Phase::Terminating) {
+      end_now(executor, mail);
+      return true;
     }
     if (!std::all_of(session.ranks.begin(), session.ranks.end(),
                      [](Rank const& rank) { return rank.has_ended; })) {
@@ -221,6 +231,13 @@ class Dispatcher {
     }
     session.state = State::ended;
     return true;
+  }
+
+  template <class Mail>
+  void end_now(Executor& executor, Mail& mail) {
+    executor.may_take_its_time = false;
+    auto& session = executor.session;
+    close(session, session.board().is_killing ? Ending::kill : Ending::terminate, mail);
   }
 
   template <class Mail>

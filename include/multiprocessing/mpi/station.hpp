@@ -61,6 +61,7 @@ class Station {
   /// Does what the first rank says; answers go to `reply`. Blocks: while processes start. Throws:
   /// Error when it says nothing that makes sense; std::bad_alloc.
   void take(std::span<std::byte const> packet, wire::Bytes& reply) {
+    be_patient();
     for_each_record(packet, [&](RecordHead const& head, std::span<std::byte const> body) {
       if (head.kind == Kind::quit) {
         has_quit_ = true;
@@ -80,7 +81,9 @@ class Station {
       if (harvest(session->second, reply)) sessions_.erase(session);
       session = next;
     }
-    return reply.size() != before;
+    bool const is_news = reply.size() != before;
+    if (is_news) be_patient();
+    return is_news;
   }
 
   bool has_quit() const noexcept { return has_quit_; }
@@ -97,12 +100,17 @@ class Station {
     for (auto& [number, session] : sessions_) {
       if (session.crew != nullptr && !session.flights.empty()) crews.push_back(session.crew.get());
     }
+    if (patience_.passed()) {
+      patience_ = base::Deadline::never();
+      for (auto* const crew : crews) crew->board().lose_patience(deadline);
+    }
     auto const told = work::any_of_detail::told_by(crews);
     bool const is_news = std::any_of(sessions_.begin(), sessions_.end(), [](auto const& each) {
       return each.second.crew != nullptr && each.second.told != told_of(each.second);
     });
     if (is_news) return;
-    if (!work::any_of_detail::sleep(crews, told, deadline)) os::poll_until({}, deadline);
+    auto const until = earlier(deadline, patience_);
+    if (!work::any_of_detail::sleep(crews, told, until)) os::poll_until({}, deadline);
   }
 
  private:
@@ -197,12 +205,17 @@ class Station {
     }
   }
 
+  /// What was sent once more comes after what it was before.
   template <class Use>
   void with_flight(Session& session, work::TaskId there, Use const& use) {
-    auto const found = std::find_if(session.flights.begin(), session.flights.end(),
-                                    [&](Flight const& each) { return each.there == there; });
-    if (found != session.flights.end() && found->here.generation != 0) use(found->here);
+    auto const found = std::find_if(
+        session.flights.begin(), session.flights.end(),
+        [&](Flight const& each) { return each.there == there && each.here.generation != 0; });
+    if (found != session.flights.end()) use(found->here);
   }
+
+  /// Something has happened, so what was submitted is likely to be looked at.
+  void be_patient() noexcept { patience_ = base::Deadline::after(work::Board::kPatience); }
 
   /// Whether no worker had begun it.
   static bool give_up(Session& session, work::TaskId id) {
@@ -381,6 +394,8 @@ class Station {
   int const slots_;
   std::map<std::uint32_t, Session> sessions_;
   std::vector<work::TaskId> settled_;  // kept, for its memory
+  // When all workers are to look for tasks, because who was woken does not. Never: they have.
+  base::Deadline patience_ = base::Deadline::never();
   bool has_quit_ = false;
 };
 
