@@ -4,6 +4,7 @@
 #   <number>   digits, also hexadecimal or with a point
 #   <any>      whatever stands in a line
 #   <more>     whatever follows, lines too
+# and a line that ends with \ goes on in the next one.
 # On stderr it says nothing, or what a file EXPECTED_STDERR says, the lines in the order of their
 # characters, because those of several processes come in any.
 execute_process(COMMAND ${PROGRAM}
@@ -14,6 +15,7 @@ function(compare what text expected_file)
   set(expected "")
   if(EXISTS "${expected_file}")
     file(READ "${expected_file}" expected)
+    string(REPLACE "\\\n" "" expected "${expected}")
   endif()
   string(REGEX REPLACE "([][.*+?^$()|\\\\])" "\\\\\\1" pattern "${expected}")
   string(REPLACE "<number>" "[0-9a-fx.]+" pattern "${pattern}")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: BSL-1.0
 # Fails when a document names what the header beside the name does not have.
-#   cmake -D INCLUDE_DIR=<dir that holds multiprocessing/> -D PAGE=docs/api-map.md -P CheckNames.cmake
+#   cmake -D INCLUDE_DIR=<dir that holds multiprocessing/> -D PAGE=docs/api-map.md \
+#     -P CheckNames.cmake
 # Read are tables of four columns whose second is headed "C++", and whose third names headers. A
 # name is each `Class::member`, `function()` or `Class` of the second column; its words have to be
 # words of the code of one of the row's headers, or of what those include of this library.

@@ -40,6 +40,13 @@ struct Answer {
   mp::wire::Bytes body;
 };
 
+/// Until it is to stop; says when it has begun.
+constexpr auto run_until_stopped = [](support::PipeElsewhere told) {
+  told.tell();
+  while (!mp::stop_requested()) ::sched_yield();
+  return 7;
+};
+
 /// The first rank, as a station sees it: one session, functions that are numbered as they come.
 class FirstRank {
  public:
@@ -221,15 +228,10 @@ TEST_CASE("what no worker has begun is given back, what one runs can be ended or
   FirstRank first;
   support::Pipe begun;
   first.open();
-  auto const run_for_ever = [](support::PipeElsewhere told) {
-    told.tell();
-    while (!mp::stop_requested()) ::sched_yield();
-    return 7;
-  };
   auto const told = support::PipeElsewhere::of(begun);
-  auto const running = first.submit({}, run_for_ever, told);
+  auto const running = first.submit({}, run_until_stopped, told);
   begun.hear();
-  auto const polite = first.submit({}, run_for_ever, told);
+  auto const polite = first.submit({}, run_until_stopped, told);
   for (int i = 0; i < 4; ++i) first.submit({}, [] { return 1; });
   first.tell({.kind = Kind::recall, .count = 3});
   first.await(4);
@@ -252,19 +254,14 @@ TEST_CASE("what is sent once more while an older one runs can be stopped and end
   FirstRank first;
   support::Pipe begun;
   first.open({}, {.workers = 2});
-  auto const run_for_ever = [](support::PipeElsewhere told) {
-    told.tell();
-    while (!mp::stop_requested()) ::sched_yield();
-    return 7;
-  };
   auto const told = support::PipeElsewhere::of(begun);
-  first.submit({}, run_for_ever, told);
+  first.submit({}, run_until_stopped, told);
   begun.hear();
   auto const failing = first.submit({}, [] { throw std::runtime_error("not yet"); });
   first.await(1);
   for (auto const kind : {Kind::stop, Kind::cancel}) {
     first.answers.clear();
-    first.submit({.task = {1, failing}}, run_for_ever, told);
+    first.submit({.task = {1, failing}}, run_until_stopped, told);
     begun.hear();
     first.tell({.kind = kind, .task = {1, failing}});
     first.await(1);

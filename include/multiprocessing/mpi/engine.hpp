@@ -133,8 +133,8 @@ class Engine {
       if (progress || is_ending_.load()) {
         rest.reset();
       } else if (dispatcher.is_quiet() && post.is_quiet()) {
-        auto const rested = post.has_spares() ? base::Deadline::after(Rest::kLong)  //
-                                              : base::Deadline::never();
+        auto rested = base::Deadline::never();
+        if (post.has_spares()) rested = base::Deadline::after(Rest::kLong);
         orders_->wait(rings, earlier(rested, dispatcher.next()));
         if (rested.passed()) post.rest();
         rest.reset();

@@ -9,8 +9,8 @@ namespace sample_detail {
 struct Hidden {};
 }  // namespace sample_detail
 
-/// For the sample. Costs a `Value<T>`, 100% of it. Threads: safe. Throws: Error, <none>.
-/// Peer death: nothing. Python: none
+/// For the sample. Costs a `Value<T>`, 100% of it. Threads: safe.
+/// Throws: Error, <none>. Peer death: nothing. Python: none
 template <class T>
 class Sample {
  public:

@@ -89,7 +89,8 @@ int run(std::string const& how) {
     auto const& ranks = mp::mpi::Engine::current().load()->ranks();
     std::vector<int> pids;
     for (auto const& rank : ranks) pids.push_back(rank.pid);
-    std::this_thread::sleep_for(1500ms);  // until they have come to rest
+    // Of time itself: who has had nothing to do for longer looks more seldom. Nothing is ordered.
+    std::this_thread::sleep_for(1500ms);
     auto const begin = std::chrono::steady_clock::now();
     long const before = used_time(pids);
     std::this_thread::sleep_for(2s);
