@@ -32,7 +32,6 @@
 #include <type_traits>
 
 #include <multiprocessing/base/errors.hpp>  // IWYU pragma: export
-#include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/wire/exception_registry.hpp>
 #include <multiprocessing/wire/picklable.hpp>
 
@@ -64,13 +63,10 @@ bool register_exception() {
 ///   caused by std::out_of_range: 7
 ///   in process 'PoolWorker-1' (pid 812), Pool.map, item 3 of 10
 /// Python: traceback.format_exception
-inline std::string format_exception(std::exception_ptr const& exception) {
-  if (exception == nullptr) return "no exception\n";
-  try {
-    std::rethrow_exception(exception);
-  } catch (...) {
-    return wire::format(wire::record_current_exception());
-  }
-}
+std::string format_exception(std::exception_ptr const& exception);
 
 }  // namespace multiprocessing
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/errors.ipp>
+#endif

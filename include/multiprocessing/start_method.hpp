@@ -3,15 +3,13 @@
 #pragma once
 
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/launch/fork_server.hpp>
-#include <multiprocessing/launch/spawn_child.hpp>
+#include <multiprocessing/launch/server_target.hpp>
 #include <multiprocessing/launch/start_method.hpp>  // IWYU pragma: export
 #include <multiprocessing/wire/callable.hpp>
 
@@ -21,7 +19,7 @@ namespace multiprocessing {
 /// that is for, and does not return. Elsewhere it notes that it was called, so that such processes
 /// can be started. A program that uses fork alone can do without.
 /// Python: multiprocessing.freeze_support, and `if __name__ == "__main__"`
-inline void init(int argc, char const* const* argv) { launch::live_if_spawned(argc, argv); }
+void init(int argc, char const* const* argv);
 /// The same.
 inline void freeze_support(int argc, char const* const* argv) { init(argc, argv); }
 
@@ -60,16 +58,16 @@ template <class F>
 void set_forkserver_preload(F f) {
   static_assert(std::is_invocable_v<F>, "multiprocessing: a preload is called without arguments");
   wire::require_sendable<F>();
-  launch::ForkServer::of_this_process().preload(
-      std::make_shared<launch::fork_server_detail::ServerTarget<F>>(std::move(f)));
+  launch::set_server_target(std::make_shared<launch::ServerTarget<F>>(std::move(f)));
 }
 
 /// What is run for a process that is spawned; by default this program. That program has to call
 /// init(), and to have been built with the same functions at the same places: so it is this one,
 /// elsewhere. Threads: safe. Python: multiprocessing.set_executable
-inline void set_executable(std::string path) {
-  if (path.empty()) throw std::invalid_argument("set_executable: the path is empty");
-  launch::Executable::instance().set(std::move(path));
-}
+void set_executable(std::string path);
 
 }  // namespace multiprocessing
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/start_method.ipp>
+#endif

@@ -19,7 +19,7 @@
 #include <multiprocessing/channel/envelope.hpp>
 #include <multiprocessing/launch/child_setup.hpp>
 #include <multiprocessing/launch/identity.hpp>
-#include <multiprocessing/launch/log.hpp>
+#include <multiprocessing/launch/log_settings.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
 #include <multiprocessing/os/fd_message.hpp>

@@ -4,9 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
-#include <sstream>
 #include <string>
 
 #include <multiprocessing/os/text_file.hpp>
@@ -45,9 +45,12 @@ inline std::uint64_t left_of(std::string const& limit, std::string const& used,
 
 /// What the control group of this process, and those above it, still allow.
 inline std::uint64_t of_the_control_groups() {
-  std::istringstream groups(read_text_file("/proc/self/cgroup"));
+  auto const groups = read_text_file("/proc/self/cgroup");
   std::uint64_t least = kUnlimited;
-  for (std::string line; std::getline(groups, line);) {
+  for (std::size_t begin = 0; begin < groups.size();) {
+    auto const end = std::min(groups.find('\n', begin), groups.size());
+    auto const line = groups.substr(begin, end - begin);
+    begin = end + 1;
     // hierarchy:controllers:path; version 2 names no controllers
     auto const first = line.find(':');
     auto const second = line.find(':', first + 1);

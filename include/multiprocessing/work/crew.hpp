@@ -2,18 +2,12 @@
 // The owner's side of a pool: the segment, the nursery, and who may use them when.
 #pragma once
 
-#include <poll.h>
-
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
-#include <cstring>
-#include <exception>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -22,13 +16,10 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/base/scope_guard.hpp>
-#include <multiprocessing/launch/identity.hpp>
-#include <multiprocessing/launch/log.hpp>
-#include <multiprocessing/launch/nursery.hpp>
+#include <multiprocessing/launch/sigint_policy.hpp>
+#include <multiprocessing/launch/start_method.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
-#include <multiprocessing/os/module.hpp>
-#include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/segment.hpp>
@@ -40,12 +31,16 @@
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/job_book.hpp>
 #include <multiprocessing/work/staff.hpp>
-#include <multiprocessing/work/supervisor.hpp>
 #include <multiprocessing/work/task_book.hpp>
-#include <multiprocessing/work/trace_file.hpp>
 #include <multiprocessing/work/trace_log.hpp>
 
+namespace multiprocessing::launch {
+struct NurseryHandle;
+}
+
 namespace multiprocessing::work {
+
+class TraceFile;  // see work/trace_file.hpp
 
 /// Threads: safe. Fork: good for the process that made it only.
 class Crew {
@@ -64,31 +59,7 @@ class Crew {
 
   /// Blocks: until all workers have been forked. Throws: std::system_error, std::bad_alloc; as
   /// start_afresh().
-  explicit Crew(Options const& options) : Crew(Unstaffed()) {
-    set_wanted(options.workers);
-    board_->sigint = launch::as_parent_allows(options.sigint);
-    board_->max_tasks_per_child = options.max_tasks_per_child;
-    board_->max_memory_per_task = options.max_memory_per_task;
-    board_->quarantine_after = options.quarantine_after;
-    board_->restart_limit = options.restart_limit;
-    board_->setup = options.setup;
-    os::Fd const ready = os::create_eventfd();
-    auto nursery = start_nursery(options, ready);
-    auto& process = *nursery.process;
-    staff_ = std::make_unique<NurseryStaff>(std::move(nursery));
-    base::ScopeGuard end_nursery([&process] {
-      process.send(SIGKILL);
-      process.wait_until(base::Deadline::never());
-    });
-    pollfd fds[] = {{ready.get(), POLLIN, 0}, {process.sentinel(), POLLIN, 0}};
-    os::poll_until(fds, base::Deadline::never());
-    if (fds[0].revents == 0) {
-      int const error = board_->start_error.load();
-      if (error > 0) os::throw_error(error, "Pool: fork", "worker");
-      throw BrokenProcessPool("Pool: its nursery ended while it started");
-    }
-    end_nursery.dismiss();
-  }
+  explicit Crew(Options const& options);
   /// One whose tasks are done elsewhere, by `workers` workers of the staff that `hire(*this)`
   /// makes. It has no jobs. Throws: std::system_error, std::bad_alloc; what `hire` does.
   template <class Hire>
@@ -98,6 +69,7 @@ class Crew {
     staff_ = hire(*this);
     is_staff_elsewhere_ = true;
   }
+  ~Crew();
   Crew(Crew const&) = delete;
   Crew& operator=(Crew const&) = delete;
 
@@ -107,27 +79,10 @@ class Crew {
   Board& board() const noexcept { return *board_; }
   bool is_owner() const noexcept { return !fork_detector_.forked(); }
 
-  std::vector<int> worker_pids(char const* call) const {
-    require_owner(call);
-    std::vector<int> pids;
-    for (std::size_t number = 0; number < board_->idle.size(); ++number) {
-      int const pid = board_->worker_pids[number].load();
-      if (pid != 0) pids.push_back(pid);
-    }
-    return pids;
-  }
+  std::vector<int> worker_pids(char const* call) const;
 
   /// From now on so many. Throws: as require_open(). REQUIRES: 1 to Board::kMaxWorkers.
-  void resize(char const* call, int workers) {
-    require_owner(call);  // first, here and below: a child may find the mutex locked for ever
-    {
-      std::lock_guard const guard(mutex_);
-      require_open(call);
-      set_wanted(workers);
-    }
-    board_->idle.wake_everybody();
-    staff_->wake();
-  }
+  void resize(char const* call, int workers);
 
   bool is_open() const noexcept { return !is_closed() && is_running(); }
   /// close() or terminate() has been called.
@@ -139,23 +94,10 @@ class Crew {
   class KeptOpen {
    public:
     /// Throws: as require_open().
-    KeptOpen(Crew& crew, char const* call) : crew_(crew), call_(call) {
-      crew.require_owner(call);
-      std::lock_guard const guard(crew.mutex_);
-      crew.require_open(call);
-      ++crew.kept_open_by_;
-    }
+    KeptOpen(Crew& crew, char const* call);
     KeptOpen(KeptOpen const&) = delete;
     KeptOpen& operator=(KeptOpen const&) = delete;
-    ~KeptOpen() {
-      {
-        std::lock_guard const guard(crew_.mutex_);
-        --crew_.kept_open_by_;
-        if (!crew_.is_closed()) return;
-        crew_.begin_closing();
-      }
-      crew_.tell_of_closing();
-    }
+    ~KeptOpen();
     char const* name() const noexcept { return call_; }
 
    private:
@@ -263,12 +205,7 @@ class Crew {
   }
 
   /// Throws: PicklingError where the staff is elsewhere and the message takes shared objects along.
-  void require_portable(char const* call, wire::Parcel const& parcel) const {
-    if (!is_staff_elsewhere_ || parcel.empty()) return;
-    throw PicklingError(std::string(call) +
-                        ": shared objects (locks, queues, values ..) can not be sent to another "
-                        "machine; send what they hold");
-  }
+  void require_portable(char const* call, wire::Parcel const& parcel) const;
 
   /// For a staff elsewhere: how many functions have numbers, all of tasks on the board among them,
   /// and for who does its tasks: makes the next number that of `place`.
@@ -297,116 +234,41 @@ class Crew {
   }
 
   /// The nursery is dead: whoever waits for a slot must not wait any longer.
-  void pass_on_death() {
-    { std::lock_guard const guard(mutex_); }  // whoever has looked already, sleeps
-    slot_news_.add(1);
-  }
+  void pass_on_death();
 
-  [[noreturn]] void throw_broken(char const* call) const {
-    throw BrokenProcessPool(std::string(call) + ": the pool is broken, " + why_broken());
-  }
+  [[noreturn]] void throw_broken(char const* call) const;
 
   /// REQUIRES: is_over().
-  std::string why_broken() const {
-    int const error = board_->start_error.load();
-    if (error > 0) {
-      return "no worker could be started: " + std::generic_category().message(error);
-    }
-    if (error < 0) {
-      auto const text = board_->failure.text();
-      return text.empty() ? "its initializer has failed" : text;
-    }
-    return staff_->how_it_ended();  // its life lock went first
-  }
+  std::string why_broken() const;
 
   /// From now on nothing new is begun; workers leave when all is done that has been. Again:
   /// nothing.
-  void close(char const* call) {
-    require_owner(call);
-    {
-      std::lock_guard const guard(mutex_);
-      is_closed_ = true;
-      begin_closing();
-    }
-    tell_of_closing();
-  }
+  void close(char const* call);
 
   /// Gives up what no worker has claimed.
-  void cancel_free(char const* call) {
-    require_owner(call);
-    {
-      std::lock_guard const guard(mutex_);
-      board_->tasks.drop_free(segment_);
-    }
-    tell_of_cancelled();
-  }
+  void cancel_free(char const* call);
   /// Somebody may wait for the end of a closed pool, and that for the time of a task that is not to
   /// be run again now.
-  void tell_of_cancelled() noexcept {
-    if (board_->phase.load() != Board::Phase::Open) staff_->wake();
-  }
+  void tell_of_cancelled() noexcept;
 
   /// From now on what happens is noted down, and written to the file when the pool has ended.
   /// Throws: as require_open(); std::system_error when the file can not be written;
   /// std::invalid_argument when it is traced already; std::bad_alloc.
-  void trace(char const* call, std::string const& path) {
-    require_owner(call);
-    std::lock_guard const guard(mutex_);
-    require_open(call);
-    if (trace_.file != nullptr) {
-      throw std::invalid_argument(std::string(call) + ": the pool is traced already");
-    }
-    auto file = std::make_unique<TraceFile>(path);
-    auto const room = jobs_.allocate_for_good(TraceLog::bytes_for(kTraceEvents));
-    trace_.log = new (segment_.data(room.offset)) TraceLog{.capacity = kTraceEvents};
-    // Dirty memory from before would look like events that are there.
-    std::memset(static_cast<void*>(trace_.log->events()), 0, kTraceEvents * sizeof(TraceEvent));
-    trace_.begin = os::monotonic_time();
-    trace_.file = std::move(file);
-    board_->trace.store(room.offset, std::memory_order_release);  // pairs with begin_event()
-  }
+  void trace(char const* call, std::string const& path);
 
   enum class Ending { ask, kill };
 
   /// Blocks: until every process of the pool has ended.
-  void terminate(char const* call, Ending ending = Ending::ask) {
-    begin_to_terminate(call, ending);
-    join(call);
-  }
+  void terminate(char const* call, Ending ending = Ending::ask);
   /// The same without waiting, for who calls join_until() again and again.
-  void begin_to_terminate(char const* call, Ending ending = Ending::ask) {
-    require_owner(call);
-    {
-      std::lock_guard const guard(mutex_);
-      is_closed_ = true;
-      board_->is_killing = ending == Ending::kill;
-      board_->phase = Board::Phase::Terminating;
-      patience_ = base::Deadline::after(kNurseryGrace);
-    }
-    slot_news_.add(1);
-    staff_->wake();
-  }
+  void begin_to_terminate(char const* call, Ending ending = Ending::ask);
 
   /// Blocks: until the work is done and every process of the pool has ended, and then until the
   /// callbacks have returned; or until the deadline passes before the former. False: it has.
-  bool join_until(char const* call, base::Deadline deadline) {
-    require_owner(call);
-    if (!is_closed()) {
-      throw std::invalid_argument(std::string(call) +
-                                  ": the pool is still running; close() or terminate() it first");
-    }
-    if (!wait_for_staff(deadline)) return false;
-    write_trace();
-    callbacks_.finish();
-    return true;
-  }
+  bool join_until(char const* call, base::Deadline deadline);
   void join(char const* call) { join_until(call, base::Deadline::never()); }
 
-  void require_owner(char const* call) const {
-    if (is_owner()) return;
-    throw std::logic_error(std::string(call) + ": the pool belongs to process " +
-                           std::to_string(owner_) + "; make one in the process that uses it");
-  }
+  void require_owner(char const* call) const;
 
  private:
   // The nursery takes a second at most to terminate, unless somebody stopped it. Without it the
@@ -430,104 +292,31 @@ class Crew {
   static constexpr shm::Offset kBoardEnd = kDeathLog + DeathLog::size();
 
   struct Unstaffed {};
-  explicit Crew(Unstaffed)
-      : segment_("multiprocessing-pool", kReservation, kSmallestReservation),
-        board_(make_board(segment_)),
-        jobs_(segment_, *board_, part(kWordsBegin, kTasksBegin), part(kPayloadBegin, kLogsBegin),
-              part(kLogsBegin, kParts)),
-        tasks_(segment_, *board_, part(kTasksBegin, kPayloadBegin)),
-        callbacks_(*board_) {}
+  explicit Crew(Unstaffed);
 
-  static Board* make_board(shm::Segment const& segment) {
-    segment.commit({Board::kPlace, sizeof(Board)});
-    auto* const board = new (segment.data(Board::kPlace)) Board;
-    board->deaths.place = kDeathLog;
-    return board;
-  }
+  static Board* make_board(shm::Segment const& segment);
 
   /// False: the deadline has passed before its end.
-  bool wait_for_staff(base::Deadline deadline) {
-    auto const patience = [&] {
-      std::lock_guard const guard(mutex_);
-      return patience_;
-    }();
-    if (staff_->wait_until(earlier(deadline, patience))) return true;
-    if (patience.passed()) staff_->kill();
-    return staff_->wait_until(deadline);
-  }
+  bool wait_for_staff(base::Deadline deadline);
 
   /// REQUIRES: every process of the pool has ended.
-  void write_trace() {
-    std::lock_guard const guard(mutex_);
-    auto const file = std::move(trace_.file);
-    if (file == nullptr) return;
-    try {
-      file->write(*trace_.log, trace_.begin,
-                  [this](CodeNumber number) { return tasks_.codes().name_of(number); });
-    } catch (std::exception const& error) {
-      launch::log(LogLevel::warning, "a pool's trace was not written: ", error.what());
-    }
-  }
+  void write_trace();
 
-  void set_wanted(int workers) noexcept {
-    auto const count = static_cast<std::uint32_t>(workers);
-    most_workers_ = std::max(most_workers_, count);
-    board_->idle.set_size(most_workers_);
-    board_->wanted_workers = count;
-  }
+  void set_wanted(int workers) noexcept;
 
-  launch::NurseryHandle start_nursery(Options const& options, os::Fd const& ready) {
-    auto const method = options.method;
-    auto who = launch::new_child_identity();
-    who->name = "PoolNursery-" + who->number;
-    auto const workers = static_cast<std::size_t>(options.workers);
-    if (method != StartMethod::fork) {
-      write_initializer(options.initializer);
-      return launch::start_nursery(method, who, workers, &supervise,
-                                   {segment_.fd().get(), ready.get()});
-    }
-    auto const modules = os::ModuleTable::now();
-    return launch::fork_nursery(std::move(who), workers, [&](launch::Nursery& nursery) {
-      return Supervisor(nursery, segment_, *board_, modules, options.initializer).run(ready);
-    });
-  }
+  launch::NurseryHandle start_nursery(Options const& options, os::Fd const& ready);
 
   /// For a nursery that is no copy of this process.
-  void write_initializer(Initializer const& initializer) {
-    if (!initializer) return;
-    wire::Bytes bytes;
-    initializer.save(bytes);
-    auto const room = jobs_.allocate_for_good(bytes.size());
-    std::memcpy(segment_.data(room.offset), bytes.data(), bytes.size());
-    board_->initializer = {room.offset, bytes.size()};
-  }
+  void write_initializer(Initializer const& initializer);
 
-  shm::Range part(std::uint64_t begin, std::uint64_t end) const noexcept {
-    std::uint64_t const unit = segment_.size() / kParts;
-    std::uint64_t const from = begin == 0 ? kBoardEnd : begin * unit;
-    return {from, end * unit - from};
-  }
+  shm::Range part(std::uint64_t begin, std::uint64_t end) const noexcept;
 
-  bool is_running() const noexcept {
-    return board_->phase.load() == Board::Phase::Open && !board_->nursery_life.holder_is_dead();
-  }
-  void require_running(char const* call) const {
-    if (board_->phase.load() != Board::Phase::Open) {
-      throw CancelledError(std::string(call) + ": the pool was terminated while it ran");
-    }
-    if (board_->nursery_life.holder_is_dead()) throw_broken(call);
-  }
+  bool is_running() const noexcept;
+  void require_running(char const* call) const;
 
   /// REQUIRES: mutex_.
-  void begin_closing() noexcept {
-    if (kept_open_by_ != 0 || board_->phase.load() != Board::Phase::Open) return;
-    board_->phase = Board::Phase::Closing;
-  }
-  void tell_of_closing() noexcept {
-    slot_news_.add(1);  // those who wait for a slot wait in vain
-    board_->idle.wake_everybody();
-    staff_->wake();
-  }
+  void begin_closing() noexcept;
+  void tell_of_closing() noexcept;
 
   /// Blocks: while no slot is free, as long as `is_worth_it()`. `lock`: of mutex_, held before and
   /// after.
@@ -552,10 +341,7 @@ class Crew {
     return slot;
   }
 
-  static std::uint32_t new_name() noexcept {
-    static constinit std::atomic<std::uint32_t> last{0};
-    return last.fetch_add(1) + 1;
-  }
+  static std::uint32_t new_name() noexcept;
 
   // constant after construction
   std::uint32_t const name_ = new_name();  // no other of this process has had it
@@ -588,3 +374,7 @@ class Crew {
 };
 
 }  // namespace multiprocessing::work
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/work/crew.ipp>
+#endif

@@ -2,12 +2,9 @@
 // Who does what a crew puts up: a nursery with its workers, or somebody elsewhere.
 #pragma once
 
-#include <csignal>
 #include <string>
-#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/launch/nursery.hpp>
 #include <multiprocessing/work/task_entry.hpp>
 
 namespace multiprocessing::work {
@@ -36,29 +33,6 @@ class Staff {
   virtual void kill() noexcept = 0;
   /// How it ended, for people. REQUIRES: it has, or is about to. Blocks: until then.
   virtual std::string how_it_ended() = 0;
-};
-
-/// The nursery of a pool.
-class NurseryStaff final : public Staff {
- public:
-  explicit NurseryStaff(launch::NurseryHandle nursery) noexcept : nursery_(std::move(nursery)) {}
-
-  bool is_elsewhere() const noexcept override { return false; }
-  void wake() noexcept override { nursery_.wake(); }
-  void take_away(TaskId) noexcept override { nursery_.wake(); }  // which finds it, and kills
-  void ask_to_stop(TaskId) noexcept override {}                  // the task sees it
-
-  bool wait_until(base::Deadline deadline) override {
-    return nursery_.process->wait_until(deadline).has_value();
-  }
-  void kill() noexcept override { nursery_.process->send(SIGKILL); }
-  std::string how_it_ended() override {
-    return "its nursery process " +
-           nursery_.process->wait_until(base::Deadline::never())->to_string();
-  }
-
- private:
-  launch::NurseryHandle nursery_;
 };
 
 }  // namespace multiprocessing::work
