@@ -16,6 +16,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/errors.hpp>
+#include <multiprocessing/launch/exit_request.hpp>
 #include <multiprocessing/os/memory_limit.hpp>
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>

@@ -24,6 +24,7 @@
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/child_setup.hpp>  // IWYU pragma: export
+#include <multiprocessing/launch/exit_request.hpp>
 #include <multiprocessing/launch/exit_status.hpp>  // IWYU pragma: export
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/process_record.hpp>

@@ -61,33 +61,13 @@ namespace shareable_list_detail {
 class Guard {
  public:
   /// Throws: Error when who has it does not exist; std::system_error.
-  explicit Guard(os::RobustMutex& mutex) : mutex_(mutex) {
-    constexpr std::chrono::seconds kBetweenLooks{1};
-    while (!try_lock(base::Deadline::after(kBetweenLooks))) {
-      auto const owner = mutex_.owner();
-      if (owner != 0 && os::process_of_thread(owner) == 0) {
-        throw Error("ShareableList: it is damaged: who has locked it does not exist");
-      }
-    }
-  }
+  explicit Guard(os::RobustMutex& mutex);
   Guard(Guard const&) = delete;
   Guard& operator=(Guard const&) = delete;
   ~Guard() { mutex_.try_unlock(); }
 
  private:
-  bool try_lock(base::Deadline deadline) {
-    for (;;) {
-      try {
-        return mutex_.lock_until(deadline).has_value();
-      } catch (std::system_error const& error) {
-        // No code of a list wants it twice: a thread of another pid namespace has this one's
-        // number.
-        if (error.code().value() != EDEADLK) throw;
-        if (deadline.passed()) return false;
-        ::poll(nullptr, 0, 1);
-      }
-    }
-  }
+  bool try_lock(base::Deadline deadline);
 
   os::RobustMutex& mutex_;
 };
@@ -100,14 +80,8 @@ struct SlotWord {
 
   static constexpr unsigned kLengthBits = 56;
 
-  std::uint64_t pack() const noexcept {
-    return static_cast<std::uint64_t>(kind) << (kLengthBits + 1) |
-           std::uint64_t{side} << kLengthBits | length;
-  }
-  static SlotWord unpack(std::uint64_t packed) noexcept {
-    return {static_cast<shareable_value_detail::Kind>(packed >> (kLengthBits + 1)),
-            (packed >> kLengthBits & 1) != 0, packed & ((std::uint64_t{1} << kLengthBits) - 1)};
-  }
+  std::uint64_t pack() const noexcept;
+  static SlotWord unpack(std::uint64_t packed) noexcept;
 };
 
 struct Slot {
@@ -167,51 +141,17 @@ class ShareableList {
   Item at(std::size_t index) const;
 
   /// A copy. Throws: std::out_of_range.
-  ShareableValue get(std::size_t index) const {
-    require_slot(index);
-    shareable_list_detail::Guard const guard(header().mutex);
-    return read(index);
-  }
+  ShareableValue get(std::size_t index) const;
   /// Throws: std::out_of_range; std::invalid_argument when the slot has no room for so many bytes.
-  void set(std::size_t index, ShareableValue const& value) const {
-    require_slot(index);
-    auto& word = slots()[index].word;
-    auto const room = (*rooms_)[index];
-    auto const bytes = shareable_value_detail::bytes_of(value);
-    if (bytes.size() > room.capacity) {
-      throw std::invalid_argument("ShareableList: " + std::to_string(bytes.size()) +
-                                  " bytes exceed the " + std::to_string(room.capacity) +
-                                  " that there are at index " + std::to_string(index));
-    }
-    shareable_list_detail::Guard const guard(header().mutex);
-    bool const side = !SlotWord::unpack(word.load()).side;
-    if (!bytes.empty()) std::memcpy(place(room, side), bytes.data(), bytes.size());
-    word = SlotWord{shareable_value_detail::kind_of(value), side, bytes.size()}.pack();
-  }
+  void set(std::size_t index, ShareableValue const& value) const;
 
   /// All values as they are at one moment.
-  std::vector<ShareableValue> copy() const {
-    shareable_list_detail::Guard const guard(header().mutex);
-    std::vector<ShareableValue> values;
-    values.reserve(size());
-    for (std::size_t index = 0; index < size(); ++index) values.push_back(read(index));
-    return values;
-  }
+  std::vector<ShareableValue> copy() const;
 
   /// How many slots have the value.
-  std::size_t count(ShareableValue const& value) const {
-    auto const all = copy();
-    return static_cast<std::size_t>(std::count(all.begin(), all.end(), value));
-  }
+  std::size_t count(ShareableValue const& value) const;
   /// The first that has it. Throws: std::invalid_argument when there is none.
-  std::size_t index(ShareableValue const& value) const {
-    auto const all = copy();
-    auto const found = std::find(all.begin(), all.end(), value);
-    if (found != all.end()) return static_cast<std::size_t>(found - all.begin());
-    std::ostringstream text;
-    shareable_value_detail::print(text, value);
-    throw std::invalid_argument("ShareableList.index: " + text.str() + " is not in the list");
-  }
+  std::size_t index(ShareableValue const& value) const;
 
   /// The values, each as it is when the iterator comes by.
   Iterator begin() const noexcept;
@@ -251,10 +191,7 @@ class ShareableList {
   // Of a slot's two sides; so numbers in them are aligned.
   static constexpr std::size_t kUnit = 8;
 
-  static std::size_t capacity_for(ShareableValue const& value) noexcept {
-    auto const size = shareable_value_detail::bytes_of(value).size();
-    return size <= kUnit ? kUnit : (size + kUnit - 1) / kUnit * kUnit;
-  }
+  static std::size_t capacity_for(ShareableValue const& value) noexcept;
 
   /// Where a slot's values lie: `capacity` bytes on each side. Constant, so it is read once: what
   /// others write to the memory later leads nowhere.
@@ -269,75 +206,21 @@ class ShareableList {
             {.name = std::move(options.name), .create = true, .size = size_for(values)},
             [&](std::span<std::byte> bytes) { fill(bytes, values); })) {}
 
-  static std::size_t size_for(std::span<ShareableValue const> values) noexcept {
-    auto size = sizeof(Header) + values.size() * sizeof(Slot);
-    for (auto const& value : values) size += 2 * capacity_for(value);
-    return size;
-  }
+  static std::size_t size_for(std::span<ShareableValue const> values) noexcept;
 
-  static void fill(std::span<std::byte> bytes, std::span<ShareableValue const> values) {
-    new (bytes.data()) Header{Header::kMagic, values.size(), os::RobustMutex()};
-    auto* slot = reinterpret_cast<Slot*>(bytes.data() + sizeof(Header));
-    auto offset = sizeof(Header) + values.size() * sizeof(Slot);
-    for (auto const& value : values) {
-      auto const its = shareable_value_detail::bytes_of(value);
-      SlotWord const word{shareable_value_detail::kind_of(value), false, its.size()};
-      auto const capacity = capacity_for(value);
-      new (slot++) Slot{word.pack(), offset, capacity};
-      if (!its.empty()) std::memcpy(bytes.data() + offset, its.data(), its.size());
-      offset += 2 * capacity;
-    }
-  }
+  static void fill(std::span<std::byte> bytes, std::span<ShareableValue const> values);
 
   /// Of what may have come from anywhere: they lie in it one behind the other.
-  static std::shared_ptr<Rooms const> rooms_in(SharedMemory const& memory) {
-    if (memory.fileno() < 0) throw std::logic_error("ShareableList: its memory has been closed");
-    auto const no_list = [&] {
-      return Error("ShareableList: what is in SharedMemory \"" + base::escape(memory.name()) +
-                   "\" is no list");
-    };
-    auto const bytes = memory.size();
-    if (bytes < sizeof(Header)) throw no_list();
-    auto const& header = *reinterpret_cast<Header const*>(memory.buf().data());
-    auto const size = header.size;
-    if (header.magic != Header::kMagic || size > (bytes - sizeof(Header)) / sizeof(Slot) ||
-        !header.mutex.looks_like(os::RobustMutex::Kind::Plain)) {
-      throw no_list();
-    }
-    auto const* const slots = reinterpret_cast<Slot const*>(memory.buf().data() + sizeof(Header));
-    auto rooms = std::make_shared<Rooms>();
-    rooms->reserve(size);
-    auto end = sizeof(Header) + size * sizeof(Slot);
-    for (std::size_t index = 0; index < size; ++index) {
-      Room const room{slots[index].offset, slots[index].capacity};
-      if (room.offset != end || room.capacity > (bytes - end) / 2) throw no_list();
-      end += 2 * room.capacity;
-      rooms->push_back(room);
-    }
-    return rooms;
-  }
+  static std::shared_ptr<Rooms const> rooms_in(SharedMemory const& memory);
 
   Header& header() const noexcept { return *reinterpret_cast<Header*>(memory_.buf().data()); }
-  Slot* slots() const noexcept {
-    return reinterpret_cast<Slot*>(memory_.buf().data() + sizeof(Header));
-  }
-  std::byte* place(Room room, bool side) const noexcept {
-    return memory_.buf().data() + room.offset + (side ? room.capacity : 0);
-  }
+  Slot* slots() const noexcept;
+  std::byte* place(Room room, bool side) const noexcept;
 
   /// REQUIRES: the mutex.
-  ShareableValue read(std::size_t index) const {
-    auto const room = (*rooms_)[index];
-    auto const word = SlotWord::unpack(slots()[index].word.load());
-    if (word.length > room.capacity) throw Error("ShareableList: a slot is damaged");
-    return shareable_value_detail::value_of(word.kind, {place(room, word.side), word.length});
-  }
+  ShareableValue read(std::size_t index) const;
 
-  void require_slot(std::size_t index) const {
-    if (index < size()) return;
-    throw std::out_of_range("ShareableList: the index " + std::to_string(index) +
-                            " is not below the size " + std::to_string(size()));
-  }
+  void require_slot(std::size_t index) const;
 
   SharedMemory memory_;
   std::shared_ptr<Rooms const> rooms_;
@@ -421,12 +304,12 @@ class ShareableList::Iterator {
   std::size_t index_ = 0;
 };
 
-inline ShareableList::Item ShareableList::at(std::size_t index) const {
-  require_slot(index);
-  return {*this, index};
-}
 inline ShareableList::Item ShareableList::operator[](std::size_t index) const { return at(index); }
 inline ShareableList::Iterator ShareableList::begin() const noexcept { return {this, 0}; }
 inline ShareableList::Iterator ShareableList::end() const noexcept { return {this, size()}; }
 
 }  // namespace multiprocessing
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/shareable_list.ipp>
+#endif

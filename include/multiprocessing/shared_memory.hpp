@@ -73,16 +73,8 @@ class Names {
   };
 
   /// Forgets those that have gone, now and then. Throws: std::bad_alloc.
-  void add(std::string const& name, os::FileIdentity file) {
-    if (all_.size() >= next_look_) {
-      std::erase_if(all_, [](Given const& given) { return !given.is_there(); });
-      next_look_ = std::max(kLeastToLookAt, 2 * all_.size());
-    }
-    all_.push_back({name, file});
-  }
-  void remove(os::FileIdentity file) noexcept {
-    std::erase_if(all_, [&](Given const& given) { return given.file == file; });
-  }
+  void add(std::string const& name, os::FileIdentity file);
+  void remove(os::FileIdentity file) noexcept;
   /// All; none are left here.
   std::vector<Given> take() noexcept { return std::exchange(all_, {}); }
 
@@ -99,41 +91,15 @@ class LeftBehind {
  public:
   /// Made anew in a forked child: the mutex may be locked there. From the first time on the end of
   /// the process is told. Throws: std::bad_alloc.
-  static LeftBehind& of_this_process() {
-    static std::atomic<LeftBehind*> instance{nullptr};  // never freed: used at exit
-    auto* current = instance.load();
-    if (current != nullptr && current->maker_ == os::this_pid()) return *current;
-    auto fresh = std::make_unique<LeftBehind>();
-    if (!instance.compare_exchange_strong(current, fresh.get())) return *current;
-    os::register_at_exit([] { of_this_process().report(); });
-    return *fresh.release();
-  }
+  static LeftBehind& of_this_process();
 
   /// Throws: std::bad_alloc.
-  void add(std::string const& name, os::FileIdentity file) {
-    std::lock_guard const guard(mutex_);
-    made_.add(name, file);
-  }
-  void remove(os::FileIdentity file) noexcept {
-    std::lock_guard const guard(mutex_);
-    made_.remove(file);
-  }
+  void add(std::string const& name, os::FileIdentity file);
+  void remove(os::FileIdentity file) noexcept;
 
  private:
-  std::vector<Names::Given> take() noexcept {
-    std::lock_guard const guard(mutex_);
-    return made_.take();
-  }
-  void report() noexcept {
-    for (auto const& given : take()) {
-      if (!given.is_there()) continue;
-      try {
-        launch::log(LogLevel::warning, "SharedMemory \"", base::escape(given.name),
-                    "\" is left: nobody has unlinked it");
-      } catch (std::exception const&) {  // it is not told
-      }
-    }
-  }
+  std::vector<Names::Given> take() noexcept;
+  void report() noexcept;
 
   pid_t const maker_ = os::this_pid();
   std::mutex mutex_;
@@ -142,14 +108,7 @@ class LeftBehind {
 
 /// Takes the name away. 0, or why it is still there; ENOENT: it has gone, or is another file's.
 /// Needs no memory.
-inline int try_unlink(std::string const& name, os::FileIdentity file) noexcept {
-  if (int const error = os::try_unlink_named_memory(name, file)) return error;
-  try {
-    LeftBehind::of_this_process().remove(file);
-  } catch (std::bad_alloc const&) {  // then it is told of nothing
-  }
-  return 0;
-}
+int try_unlink(std::string const& name, os::FileIdentity file) noexcept;
 
 /// What all copies of a SharedMemory in a process have.
 struct Mapped {
@@ -160,15 +119,7 @@ struct Mapped {
 };
 
 /// Throws: std::invalid_argument, std::system_error (filename_too_long).
-inline void require_name(std::string const& name) {
-  auto const refuse = [&](char const* why) {
-    throw std::invalid_argument("SharedMemory: the name \"" + base::escape(name) + "\" " + why);
-  };
-  if (name.find('\0') != std::string::npos) refuse("has a NUL in it");
-  if (name.find('/') != std::string::npos) refuse("has a slash in it");
-  if (name == "." || name == "..") refuse("is no name of a file");
-  if (name.size() > NAME_MAX) os::throw_error(ENAMETOOLONG, "SharedMemory", name);
-}
+void require_name(std::string const& name);
 
 }  // namespace shared_memory_detail
 
@@ -211,10 +162,7 @@ class SharedMemory {
 
   /// The bytes, as long as this handle or a copy of it in this process is there and not closed;
   /// until resize() or remap(). Empty once it is closed.
-  std::span<std::byte> buf() const noexcept {
-    if (mapped_ == nullptr) return {};
-    return {mapped_->mapping.data(), mapped_->mapping.size()};
-  }
+  std::span<std::byte> buf() const noexcept;
   /// The same as T's, as many as fit.
   template <class T>
   std::span<T> as() const noexcept {
@@ -229,45 +177,19 @@ class SharedMemory {
   /// nothing. Blocks: while another process unlinks the same name, one second at most. Throws:
   /// std::system_error (no_such_file_or_directory) when the name has gone, or is another one's by
   /// now.
-  void unlink() const {
-    if (name_.empty()) return;
-    int const error = shared_memory_detail::try_unlink(name_, file_);
-    if (error != 0) os::throw_error(error, "SharedMemory.unlink", name_);
-  }
+  void unlink() const;
 
   /// Makes it larger; what is new is zero. The others see that by remap(), and in attaching. Spans
   /// of buf() are over, in all copies of this process. For the process that has made it.
   /// Throws: std::invalid_argument for a smaller size, which would take memory from those that have
   /// it mapped; std::logic_error for who has not made it, or has closed it; std::bad_alloc, and
   /// nothing has changed.
-  void resize(std::size_t size) {
-    if (maker_ != os::this_pid()) {
-      throw std::logic_error("SharedMemory.resize: only who has made it, with create, may do that");
-    }
-    require_open("SharedMemory.resize");
-    auto const there = os::file_size(mapped_->fd);
-    if (size < there) {
-      throw std::invalid_argument("SharedMemory.resize: " + std::to_string(size) +
-                                  " bytes are less than the " + std::to_string(there) +
-                                  " that it has, which others may have mapped");
-    }
-    if (size - there > os::available_memory()) throw std::bad_alloc();
-    os::Mapping larger(mapped_->fd, size);
-    if (size > there) os::grow(mapped_->fd, there, size);
-    mapped_->mapping = std::move(larger);
-  }
+  void resize(std::size_t size);
 
   /// Maps what whoever has made it has added since; whether there was any. Spans of buf() are over
   /// then, in all copies of this process. Throws: std::logic_error when it is closed;
   /// std::system_error.
-  bool remap() const {
-    require_open("SharedMemory.remap");
-    auto const size = os::file_size(mapped_->fd);
-    if (size <= this->size()) return false;
-    back(mapped_->fd, size);
-    mapped_->mapping = os::Mapping(mapped_->fd, size);
-    return true;
-  }
+  bool remap() const;
 
   /// Of the file that the memory is; -1 once it is closed.
   int fileno() const noexcept { return mapped_ == nullptr ? -1 : mapped_->fd.get(); }
@@ -310,53 +232,19 @@ class SharedMemory {
   /// One without a name that has arrived.
   explicit SharedMemory(os::Fd fd) { map(std::move(fd)); }
 
-  void make(std::size_t size) {
-    if (size == 0)
-      throw std::invalid_argument("SharedMemory: with create, it needs a size above 0");
-    if (size > os::largest_file_size() || size > PTRDIFF_MAX) throw std::bad_alloc();
-    if (!name_.empty()) {
-      // Before the pages; who is first is told by give_name().
-      if (os::NamedMemoryPath(name_).file()) os::throw_error(EEXIST, "SharedMemory", name_);
-      return map(os::create_nameable_memory(name_, size));
-    }
-    os::Fd fd = os::create_memfd("multiprocessing-shared-memory");
-    os::commit_pages(fd, 0, size);
-    os::fix_size(fd, size);
-    map(std::move(fd));
-  }
-  void publish() const {
-    if (name_.empty()) return;
-    os::give_name(mapped_->fd, name_);
-    try {
-      shared_memory_detail::LeftBehind::of_this_process().add(name_, file_);
-    } catch (std::bad_alloc const&) {  // then it is told of nothing
-    }
-  }
+  void make(std::size_t size);
+  void publish() const;
 
-  void attach() {
-    if (name_.empty()) throw std::invalid_argument("SharedMemory: without create, it needs a name");
-    os::Fd fd = os::open_named_memory(name_);
-    back(fd, os::file_size(fd));
-    map(std::move(fd));
-  }
+  void attach();
 
   /// What others have made may have no pages yet: so a machine without memory is told here.
-  static void back(os::Fd const& fd, std::size_t size) {
-    if (os::allocated_size(fd) < size) os::commit_pages(fd, 0, size);
-  }
+  static void back(os::Fd const& fd, std::size_t size);
 
-  void map(os::Fd fd) {
-    auto const size = os::file_size(fd);
-    if (size == 0) throw Error("SharedMemory: \"" + base::escape(name_) + "\" has no size yet");
-    file_ = os::file_identity(fd.get()).value();
-    mapped_ = std::make_shared<shared_memory_detail::Mapped>(std::move(fd), size);
-  }
+  void map(os::Fd fd);
 
   friend SharedMemoryManager;
 
-  void require_open(char const* call) const {
-    if (mapped_ == nullptr) throw std::logic_error(std::string(call) + ": it has been closed");
-  }
+  void require_open(char const* call) const;
 
   std::string name_;
   pid_t maker_ = 0;  // 0: somebody else
@@ -365,3 +253,7 @@ class SharedMemory {
 };
 
 }  // namespace multiprocessing
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/shared_memory.ipp>
+#endif

@@ -60,41 +60,16 @@ class Acceptor {
 
   /// Null once the deadline has passed. Throws: AuthenticationError when somebody was turned away;
   /// std::system_error, EBADF when it is closed, also meanwhile.
-  std::unique_ptr<SocketStream> accept(base::Deadline deadline) {
-    auto const lock = lock_by(accepting_, deadline);
-    if (!lock) return nullptr;
-    auto const use = socket_.use();
-    if (std::exchange(proving_in_, os::this_pid()) != os::this_pid()) proving_.clear();
-    for (;;) {
-      if (auto stream = advance_proofs()) return stream;
-      if (proving_.size() < kMostProving) {
-        if (auto accepted = os::accept_from(use.get())) {
-          if (auto stream = receive_guest(std::move(*accepted))) return stream;
-          continue;
-        }
-      }
-      if (deadline.passed()) return nullptr;
-      wait(use.get(), deadline);
-    }
-  }
+  std::unique_ptr<SocketStream> accept(base::Deadline deadline);
 
   Address const& address() const noexcept { return address_; }
   /// Of who was accepted last; empty when that has no name, or there was none.
-  std::string last_accepted() const {
-    std::lock_guard const lock(last_mutex_);
-    return last_accepted_;
-  }
+  std::string last_accepted() const;
   int fileno() const noexcept { return socket_.fileno(); }
   [[nodiscard]] bool closed() const noexcept { return socket_.closed(); }
 
   /// Removes the path, in the process that made it; unless somebody else has taken it.
-  void close() noexcept {
-    bool const is_mine = maker_ == os::this_pid() && file_ && !closed();
-    if (is_mine && os::file_identity(path_.c_str()) == file_) {
-      os::remove_file(path_);
-    }
-    socket_.close();
-  }
+  void close() noexcept;
 
  private:
   struct Proving {
@@ -111,82 +86,18 @@ class Acceptor {
         file_(address.is_path() ? os::file_identity(path_.c_str()) : std::nullopt),
         socket_(std::move(socket), "listener") {}
 
-  static os::Fd listen(Address const& address, AcceptorOptions const& options) {
-    require_proof(address.is_local(), options.key);
-    auto const place = address.resolve(options.family).front();
-    if (!address.is_path()) return os::listen_at(place, options.backlog);
-    os::FolderLock const lock(address.str());
-    bool const may_replace =
-        lock.is_mine() && options.stale_path == AcceptorOptions::StalePath::Replace;
-    try {
-      return os::listen_at(place, options.backlog);
-    } catch (std::system_error const& error) {
-      if (error.code() != std::errc::address_in_use || !may_replace) throw;
-      if (!os::remove_stale_path(address.str())) throw;
-    }
-    return os::listen_at(place, options.backlog);
-  }
+  static os::Fd listen(Address const& address, AcceptorOptions const& options);
 
   /// Null when it has yet to prove that it may.
-  std::unique_ptr<SocketStream> receive_guest(os::Accepted accepted) {
-    auto peer = accepted.peer.text();
-    int const socket = accepted.socket.get();
-    auto stream = std::make_unique<SocketStream>(std::move(accepted.socket));
-    if (!key_.is_there()) {
-      check_peer_user(socket);
-      return welcome(std::move(stream), std::move(peer));
-    }
-    try {
-      proving_.push_back({Handshake(Handshake::Role::Listener, std::move(stream), key_),
-                          std::move(peer), base::Deadline::after(proof_time_)});
-    } catch (EOFError const& error) {
-      throw AuthenticationError(error.what());
-    }
-    return nullptr;
-  }
+  std::unique_ptr<SocketStream> receive_guest(os::Accepted accepted);
 
   /// One who has proved that it may; null when there is none.
-  std::unique_ptr<SocketStream> advance_proofs() {
-    for (auto one = proving_.begin(); one != proving_.end();) {
-      try {
-        if (one->handshake.advance()) {
-          std::list<Proving> done;
-          done.splice(done.end(), proving_, one);
-          return welcome(done.front().handshake.take_stream(), std::move(done.front().peer));
-        }
-        if (one->deadline.passed()) one->handshake.refuse("did not prove in time to know the key");
-        ++one;
-      } catch (EOFError const& error) {
-        proving_.erase(one);
-        throw AuthenticationError(error.what());
-      } catch (...) {
-        proving_.erase(one);
-        throw;
-      }
-    }
-    return nullptr;
-  }
+  std::unique_ptr<SocketStream> advance_proofs();
 
-  std::unique_ptr<SocketStream> welcome(std::unique_ptr<SocketStream> stream, std::string peer) {
-    std::lock_guard const lock(last_mutex_);
-    last_accepted_ = std::move(peer);
-    return stream;
-  }
+  std::unique_ptr<SocketStream> welcome(std::unique_ptr<SocketStream> stream, std::string peer);
 
   /// Until there is something to do.
-  void wait(int socket, base::Deadline deadline) {
-    std::vector<pollfd> entries;
-    entries.push_back({.fd = socket_.waker(), .events = POLLIN, .revents = 0});
-    for (auto const& one : proving_) {
-      entries.push_back({.fd = one.handshake.stream().fileno(), .events = POLLIN, .revents = 0});
-      deadline = earlier(deadline, one.deadline);
-    }
-    if (proving_.size() < kMostProving) {
-      entries.push_back({.fd = socket, .events = POLLIN, .revents = 0});
-    }
-    if (!socket_.closed()) os::poll_until(entries, deadline);
-    if (socket_.closed()) socket_.throw_closed();
-  }
+  void wait(int socket, base::Deadline deadline);
 
   // Constant after construction.
   Address const address_;
@@ -207,3 +118,7 @@ class Acceptor {
 };
 
 }  // namespace multiprocessing::channel
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/channel/acceptor.ipp>
+#endif

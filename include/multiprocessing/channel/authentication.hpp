@@ -76,33 +76,14 @@ struct Cryptography {
 inline std::atomic<Cryptography const*> cryptography{nullptr};
 
 /// Throws: std::invalid_argument when there is none.
-inline Cryptography const& require_cryptography() {
-  auto const* const found = cryptography.load();
-  if (found == nullptr) {
-    throw std::invalid_argument(
-        "an authkey needs OpenSSL: link with the CMake target multiprocessing::authentication");
-  }
-  return *found;
-}
+Cryptography const& require_cryptography();
 
 /// What proves a connection: the key, or that a local one is the user's own, or root's.
 /// Throws: std::invalid_argument when it is neither, or a key and no cryptography.
-inline void require_proof(bool local, AuthKey const& key) {
-  if (key.is_there()) {
-    require_cryptography();
-  } else if (!local) {
-    throw std::invalid_argument("TCP needs an authkey: everybody can connect");
-  }
-}
+void require_proof(bool local, AuthKey const& key);
 
 /// Throws: AuthenticationError when the other end of a local connection is another user's.
-inline void check_peer_user(int socket) {
-  auto const user = os::peer_user(socket);
-  if (user != os::this_user() && user != 0) {
-    throw AuthenticationError("the other side is user " + std::to_string(user) +
-                              "'s, and there is no authkey");
-  }
-}
+void check_peer_user(int socket);
 
 /// One side of the proof. Threads: one at a time.
 class Handshake {
@@ -115,14 +96,7 @@ class Handshake {
   /// Sends the challenge. Does not block.
   /// Throws: std::invalid_argument as above; EOFError when the other side has hung up;
   /// std::system_error.
-  Handshake(Role role, std::unique_ptr<SocketStream> stream, AuthKey key)
-      : cryptography_(require_cryptography()),
-        role_(role),
-        stream_(std::move(stream)),
-        key_(std::move(key)) {
-    os::fill_with_random(mine_);
-    send(Step::Challenge, mine_);
-  }
+  Handshake(Role role, std::unique_ptr<SocketStream> stream, AuthKey key);
 
   SocketStream& stream() const noexcept { return *stream_; }
   /// REQUIRES: advance() has returned true, and nothing is called any more.
@@ -131,29 +105,10 @@ class Handshake {
   /// Does what can be done without waiting. Whether both sides have proved it.
   /// Throws: AuthenticationError when the other side does not know the key, or says something else;
   /// then the connection is of no use any more. EOFError when it hangs up. std::system_error.
-  bool advance() {
-    try {
-      while (auto const message = stream_->receive_any(base::Deadline::now(), kMostBytes)) {
-        if (take(*message)) return true;
-      }
-      return false;
-    } catch (BufferTooShort const&) {
-      refuse("sent more than a proof needs");
-    } catch (UnpicklingError const&) {
-      refuse("sent something that is no message");
-    }
-  }
+  bool advance();
 
   /// Tells the other side that it has failed, and hangs up.
-  [[noreturn]] void refuse(std::string const& reason) {
-    try {
-      send(Step::Refusal, {});
-      stream_->hang_up();
-    } catch (std::exception const&) {
-      // it is gone, or does not listen
-    }
-    throw AuthenticationError("the other side " + reason);
-  }
+  [[noreturn]] void refuse(std::string const& reason);
 
  private:
   using Challenge = std::array<std::byte, 32>;
@@ -161,59 +116,14 @@ class Handshake {
   // Types of the messages. The first is the version of all this.
   enum class Step : std::uint64_t { Challenge = 0x6d702d617574'01, Answer, Refusal };
 
-  bool take(Message const& message) {
-    auto const step = static_cast<Step>(message.type);
-    if (message.kind != Kind::Handshake) refuse("sent a message before any proof");
-    if (step == Step::Refusal) {
-      throw AuthenticationError("the other side does not accept the proof: the keys differ");
-    }
-    if (!theirs_) {
-      Challenge challenge;
-      if (step != Step::Challenge || message.bytes.size() != challenge.size()) {
-        refuse("did not begin with a challenge");
-      }
-      std::memcpy(challenge.data(), message.bytes.data(), challenge.size());
-      theirs_ = challenge;
-      if (role_ == Role::Client) send(Step::Answer, answer_of(Role::Client));
-      return false;
-    }
-    check_answer(step, message.bytes);
-    if (role_ == Role::Listener) send(Step::Answer, answer_of(Role::Listener));
-    return true;
-  }
+  bool take(Message const& message);
 
-  void check_answer(Step step, std::span<std::byte const> bytes) {
-    Digest digest;
-    if (step != Step::Answer || bytes.size() != digest.size()) refuse("did not answer a challenge");
-    std::memcpy(digest.data(), bytes.data(), digest.size());
-    auto const expected = answer_of(role_ == Role::Client ? Role::Listener : Role::Client);
-    if (!cryptography_.equal(digest, expected)) refuse("does not know the key");
-  }
+  void check_answer(Step step, std::span<std::byte const> bytes);
 
-  Digest answer_of(Role role) const {
-    auto const& client = role_ == Role::Client ? mine_ : *theirs_;
-    auto const& listener = role_ == Role::Client ? *theirs_ : mine_;
-    std::string_view const tag = role == Role::Client ? "client  " : "listener";  // of one length
-    std::array<std::byte, 8 + 2 * std::tuple_size_v<Challenge>> data;
-    std::memcpy(data.data(), tag.data(), 8);
-    std::memcpy(data.data() + 8, client.data(), client.size());
-    std::memcpy(data.data() + 8 + client.size(), listener.data(), listener.size());
-    Digest digest;
-    if (!cryptography_.hmac_sha256(key_.bytes(), data, digest)) throw Error("HMAC-SHA256 failed");
-    return digest;
-  }
+  Digest answer_of(Role role) const;
 
   /// There is room for what little one side says; and if not, the other does not play by the rules.
-  void send(Step step, std::span<std::byte const> bytes) {
-    try {
-      stream_->send(Kind::Handshake, static_cast<std::uint64_t>(step), bytes,
-                    base::Deadline::now());
-    } catch (TimeoutError const&) {
-      throw AuthenticationError("the other side does not receive");
-    } catch (BrokenPipeError const&) {
-      throw EOFError("the other side hung up before the proof");
-    }
-  }
+  void send(Step step, std::span<std::byte const> bytes);
 
   Cryptography const& cryptography_;
   Role const role_;
@@ -227,3 +137,7 @@ class Handshake {
 
 // Where there is one, whoever uses a key has it.
 #include <multiprocessing/channel/openssl.hpp>  // IWYU pragma: keep
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/channel/authentication.ipp>
+#endif

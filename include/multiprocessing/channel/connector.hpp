@@ -20,16 +20,7 @@ namespace multiprocessing::channel {
 
 namespace connector_detail {
 
-inline os::Fd connect_to_any(Address const& address, int family, base::Deadline deadline) {
-  auto const places = address.resolve(family);
-  for (std::size_t i = 0;; ++i) {
-    try {
-      return os::connect_to(places[i], deadline);
-    } catch (std::system_error const&) {
-      if (i + 1 == places.size()) throw;
-    }
-  }
-}
+os::Fd connect_to_any(Address const& address, int family, base::Deadline deadline);
 
 }  // namespace connector_detail
 
@@ -38,24 +29,11 @@ inline os::Fd connect_to_any(Address const& address, int family, base::Deadline 
 /// when the deadline passes; AuthenticationError when one side does not know the other's key, or
 /// belongs to another user; std::invalid_argument for what can not be connected to, or not without
 /// a key; std::system_error.
-inline std::unique_ptr<SocketStream> connect(Address const& address, int family, AuthKey const& key,
-                                             base::Deadline deadline) {
-  if (address.is_none()) throw std::invalid_argument("connect: no address was given");
-  require_proof(address.is_local(), key);
-  auto socket = connector_detail::connect_to_any(address, family, deadline);
-  if (!socket) throw TimeoutError("connect: '" + address.str() + "' did not answer in time");
-  if (!key.is_there()) {
-    check_peer_user(socket.get());
-    return std::make_unique<SocketStream>(std::move(socket));
-  }
-  Handshake handshake(Handshake::Role::Client, std::make_unique<SocketStream>(std::move(socket)),
-                      key);
-  while (!handshake.advance()) {
-    if (!handshake.stream().poll(deadline)) {
-      throw TimeoutError("connect: '" + address.str() + "' did not accept in time");
-    }
-  }
-  return handshake.take_stream();
-}
+std::unique_ptr<SocketStream> connect(Address const& address, int family, AuthKey const& key,
+                                      base::Deadline deadline);
 
 }  // namespace multiprocessing::channel
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/channel/connector.ipp>
+#endif

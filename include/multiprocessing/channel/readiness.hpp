@@ -32,16 +32,10 @@ namespace multiprocessing::channel {
 class Readiness {
  public:
   /// Throws: std::system_error.
-  Readiness(Lane& lane, Audience const& others)
-      : lane_(lane), others_(others), place_(lane.bells().hang_up(bell_.number())) {
-    set_.add(bell_.fd());
-    set_.add(timer_.fd());
-  }
+  Readiness(Lane& lane, Audience const& others);
   Readiness(Readiness const&) = delete;
   Readiness& operator=(Readiness const&) = delete;
-  ~Readiness() {
-    if (is_of_this_process()) lane_.bells().take_down(place_);
-  }
+  ~Readiness();
 
   int fd() const noexcept { return set_.fd(); }
 
@@ -69,34 +63,7 @@ class Readiness {
   using Name = std::pair<shm::Number, std::uint32_t>;
 
   /// False: not all, since some are being born, have just died, or will get it in a message.
-  bool watch_others() {
-    bool are_all = true;
-    std::map<Name, os::Fd> watched;
-    auto& heap = shm::Heap::instance();
-    if (heap.arena().exists(others_.block())) {
-      if (heap.arena().is_referenced(shm::Arena::block_of(others_.block()))) are_all = false;
-      heap.arena().for_each_holder(shm::Arena::block_of(others_.block()), [&](shm::Number who) {
-        if (who == heap.me()) return;
-        auto& participant = heap.arena().participant(who);
-        Name const name{who, participant.generation()};
-        if (auto const known = watched_.find(name); known != watched_.end()) {
-          watched.insert(watched_.extract(known));
-          return;
-        }
-        pid_t const pid = participant.pid();
-        os::Fd pidfd = pid == 0 ? os::Fd() : os::try_open_pidfd(pid);
-        if (!pidfd) {
-          are_all = false;
-          return;
-        }
-        set_.add(pidfd.get());
-        watched.emplace(name, std::move(pidfd));
-      });
-    }
-    for (auto const& [name, pidfd] : watched_) set_.remove(pidfd.get());
-    watched_ = std::move(watched);
-    return are_all;
-  }
+  bool watch_others();
 
   Lane& lane_;
   Audience const& others_;
@@ -109,3 +76,7 @@ class Readiness {
 };
 
 }  // namespace multiprocessing::channel
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/channel/readiness.ipp>
+#endif

@@ -47,11 +47,7 @@ struct Message {
 };
 
 /// Owns no lock once the deadline has passed.
-inline std::unique_lock<std::timed_mutex> lock_by(std::timed_mutex& mutex,
-                                                  base::Deadline deadline) {
-  if (deadline.is_never()) return std::unique_lock(mutex);
-  return std::unique_lock(mutex, deadline.time());
-}
+std::unique_lock<std::timed_mutex> lock_by(std::timed_mutex& mutex, base::Deadline deadline);
 
 /// One end of a connection. Threads: all members safe; of several threads that send, or receive,
 /// one does so at a time. Processes: a fork shares the connection; at most one of them may send,
@@ -72,23 +68,10 @@ class SocketStream {
   /// EOFError, and further sends BrokenPipeError. std::length_error; std::system_error, EBADF when
   /// this end is closed, also meanwhile.
   void send(Kind kind, std::uint64_t type, std::span<std::byte const> message,
-            base::Deadline deadline = base::Deadline::never()) {
-    if (message.size() > kMostBytes) throw std::length_error("send: the message is too long");
-    auto const lock = lock_by(sending_, deadline);
-    if (!lock) throw TimeoutError("send: others were sending");
-    auto const use = socket_.use();
-    if (cut_off_) throw BrokenPipeError("send: an earlier message was cut off");
-    Head head{.kind = kind, .size = message.size(), .type = type};
-    iovec parts[] = {{&head, sizeof head},
-                     {const_cast<std::byte*>(message.data()), message.size()}};  // only read
-    send_all(use.get(), parts, sizeof head + message.size(), deadline);
-  }
+            base::Deadline deadline = base::Deadline::never());
 
   /// Whether a message was cut off, so that no other can follow.
-  bool is_cut_off() {
-    std::lock_guard const lock(sending_);
-    return cut_off_;
-  }
+  bool is_cut_off();
 
   /// The next message; nullopt once the deadline has passed.
   /// Blocks: until one is there as a whole. Peer death: EOFError once all is read and the last
@@ -98,63 +81,17 @@ class SocketStream {
   /// comes is no message. AuthenticationError when the other side asks for a key, and this one has
   /// none. std::system_error, EBADF when this end is closed, also meanwhile. std::bad_alloc; it
   /// stays.
-  std::optional<Message> receive(base::Deadline deadline, std::size_t most = kAnySize) {
-    auto message = receive_any(deadline, most);
-    if (message && message->kind == Kind::Handshake) {
-      throw AuthenticationError("the other side uses an authkey, this one none");
-    }
-    return message;
-  }
+  std::optional<Message> receive(base::Deadline deadline, std::size_t most = kAnySize);
 
   /// As receive(), also of Kind::Handshake.
-  std::optional<Message> receive_any(base::Deadline deadline, std::size_t most = kAnySize) {
-    auto const lock = lock_by(receiving_, deadline);
-    if (!lock) return std::nullopt;
-    auto const use = socket_.use();
-    auto& head = incoming_.head;
-    if (!fill(use.get(), std::as_writable_bytes(std::span(&head, 1)), incoming_.head_filled,
-              deadline)) {
-      return std::nullopt;
-    }
-    if (!head.is_valid()) throw UnpicklingError("receive: what came is no message");
-    if (head.size > most) {
-      throw BufferTooShort("receive: the message has " + std::to_string(head.size) +
-                               " bytes, there is room for " + std::to_string(most),
-                           head.size);
-    }
-    if (!fill_body(use.get(), deadline)) return std::nullopt;
-    Message message{head.kind, head.type, std::move(incoming_.body)};
-    incoming_ = {};
-    return message;
-  }
+  std::optional<Message> receive_any(base::Deadline deadline, std::size_t most = kAnySize);
 
   /// Reads the next message away, or what is still to come of it. Blocks, throws: as receive().
-  void skip(base::Deadline deadline) {
-    auto const lock = lock_by(receiving_, deadline);
-    if (!lock) return;
-    auto const use = socket_.use();
-    auto& [head, head_filled, body, body_filled] = incoming_;
-    if (!fill(use.get(), std::as_writable_bytes(std::span(&head, 1)), head_filled, deadline))
-      return;
-    if (!head.is_valid()) throw UnpicklingError("receive: what came is no message");
-    body = {};
-    std::array<std::byte, 4096> room;
-    while (body_filled < head.size) {
-      auto const step = std::min<std::uint64_t>(room.size(), head.size - body_filled);
-      std::size_t filled = 0;
-      bool const is_all = fill(use.get(), std::span(room).first(step), filled, deadline);
-      body_filled += filled;
-      if (!is_all) return;
-    }
-    incoming_ = {};
-  }
+  void skip(base::Deadline deadline);
 
   /// Whether there is something to receive, at least the beginning of a message, or the end of
   /// file. Takes nothing. Blocks: until there is. Throws: std::system_error, EBADF as above.
-  bool poll(base::Deadline deadline) {
-    auto const use = socket_.use();
-    return socket_.wait(POLLIN, deadline);
-  }
+  bool poll(base::Deadline deadline);
 
   /// The socket, readable when poll() is true; -1 when it is closed.
   int fileno() const noexcept { return socket_.fileno(); }
@@ -164,10 +101,7 @@ class SocketStream {
   [[nodiscard]] bool closed() const noexcept { return socket_.closed(); }
 
   /// Ends the connection for all who hold this end.
-  void hang_up() {
-    auto const use = socket_.use();
-    os::end_connection(use.get());
-  }
+  void hang_up();
 
  private:
   struct Head {
@@ -176,10 +110,7 @@ class SocketStream {
     std::uint64_t size = 0;
     std::uint64_t type = 0;
 
-    bool is_valid() const noexcept {
-      return magic == kMagic && kind >= Kind::Bytes && kind <= Kind::Handshake &&
-             size <= kMostBytes;
-    }
+    bool is_valid() const noexcept;
   };
   static_assert(sizeof(Head) == 24, "the head has no padding");
 
@@ -193,65 +124,14 @@ class SocketStream {
     std::size_t body_filled = 0;
   };
 
-  void send_all(int socket, std::span<iovec> parts, std::size_t size, base::Deadline deadline) {
-    std::size_t sent = 0;
-    try {
-      while (sent < size) {
-        auto const step = os::send_some(socket, parts);
-        if (step.result == os::Transfer::PeerGone) {
-          throw BrokenPipeError("send: the other end is closed");
-        }
-        sent += step.bytes;
-        advance(parts, step.bytes);
-        if (step.result == os::Transfer::WouldBlock && !socket_.wait(POLLOUT, deadline)) {
-          throw TimeoutError(sent == 0 ? "send: no room in time"
-                                       : "send: cut off in the middle of a message");
-        }
-      }
-    } catch (...) {
-      if (sent != 0) {
-        cut_off_ = true;
-        os::end_sending(socket);
-      }
-      throw;
-    }
-  }
+  void send_all(int socket, std::span<iovec> parts, std::size_t size, base::Deadline deadline);
 
-  static void advance(std::span<iovec> parts, std::size_t bytes) noexcept {
-    for (auto& part : parts) {
-      auto const step = std::min(part.iov_len, bytes);
-      part.iov_base = static_cast<std::byte*>(part.iov_base) + step;
-      part.iov_len -= step;
-      bytes -= step;
-    }
-  }
+  static void advance(std::span<iovec> parts, std::size_t bytes) noexcept;
 
   /// Whether `room` was filled before the deadline passed.
-  bool fill(int socket, std::span<std::byte> room, std::size_t& filled, base::Deadline deadline) {
-    while (filled < room.size()) {
-      auto const step = os::receive_some(socket, room.subspan(filled));
-      if (step.result == os::Transfer::PeerGone) {
-        throw EOFError(incoming_.head_filled == 0
-                           ? "receive: the other end is closed"
-                           : "receive: the other end was closed in the middle of a message");
-      }
-      filled += step.bytes;
-      if (step.result == os::Transfer::WouldBlock && !socket_.wait(POLLIN, deadline)) return false;
-    }
-    return true;
-  }
+  bool fill(int socket, std::span<std::byte> room, std::size_t& filled, base::Deadline deadline);
 
-  bool fill_body(int socket, base::Deadline deadline) {
-    // Memory is used as bytes come, not as a head promises: zeros are written into a cache only.
-    constexpr std::size_t kStep = std::size_t{1} << 20;
-    auto& [head, head_filled, body, filled] = incoming_;
-    body.reserve(head.size);
-    while (filled < head.size) {
-      body.resize(std::min<std::size_t>(head.size, filled - filled % kStep + kStep));
-      if (!fill(socket, body, filled, deadline)) return false;
-    }
-    return true;
-  }
+  bool fill_body(int socket, base::Deadline deadline);
 
   ClosableFd socket_;
 
@@ -263,3 +143,7 @@ class SocketStream {
 };
 
 }  // namespace multiprocessing::channel
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/channel/socket_stream.ipp>
+#endif

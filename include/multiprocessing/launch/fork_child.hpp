@@ -24,6 +24,7 @@
 
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/launch/child.hpp>
+#include <multiprocessing/launch/exit_request.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/sigint_policy.hpp>
@@ -33,12 +34,6 @@
 #include <multiprocessing/os/stdio.hpp>
 
 namespace multiprocessing::launch {
-
-/// Thrown by mp::exit() in a child: unwinds to the child's main. Not a std::exception, so that
-/// `catch (std::exception&)` in user code lets it pass.
-struct ExitRequest {
-  int code;
-};
 
 /// What a child does before it leaves; the registry of children puts itself here.
 using LeavingHook = void (*)();

@@ -30,18 +30,9 @@ struct Identity {
 
 namespace identity_detail {
 // Never freed, and constants before the first use: a child that becomes someone touches one page.
-inline Identity*& current() {
-  static Identity* identity = nullptr;
-  return identity;
-}
-inline Identity& main_process() {
-  static auto* const identity = new Identity;  // outlives all static destructors
-  return *identity;
-}
-inline int& generation() {
-  static int generation = 0;
-  return generation;
-}
+Identity*& current();
+Identity& main_process();
+int& generation();
 }  // namespace identity_detail
 
 /// Tells this process from its ancestors, also from one whose pid it was given again. Objects that
@@ -55,37 +46,19 @@ struct Incarnation {
 
 inline Incarnation this_incarnation() { return {os::this_pid(), identity_detail::generation()}; }
 
-inline Identity& identity() {
-  auto* const current = identity_detail::current();
-  return current != nullptr ? *current : identity_detail::main_process();
-}
+Identity& identity();
 
 /// Called in a child before any thread can look. `who` stays as long as the process.
-inline void become(Identity& who) noexcept {
-  identity_detail::current() = &who;
-  ++identity_detail::generation();
-}
+void become(Identity& who) noexcept;
 
 /// A descriptor of this process's parent; null when that has ended. Throws: std::system_error.
-inline std::shared_ptr<os::Fd const> open_parent(Identity const& who) {
-  if (who.parent_pidfd != nullptr) return who.parent_pidfd;
-  if (os::parent_pid() != who.parent_pid) return nullptr;
-  auto pidfd = std::make_shared<os::Fd const>(os::open_pidfd(who.parent_pid));
-  // Still our parent after the open: so it is the parent that was opened.
-  return os::parent_pid() == who.parent_pid ? pidfd : nullptr;
-}
+std::shared_ptr<os::Fd const> open_parent(Identity const& who);
 
 /// A child of the calling process, of which only name and daemon flag may still change.
-inline std::shared_ptr<Identity> new_child_identity() {
-  auto& parent = identity();
-  auto child = std::make_shared<Identity>();
-  int const count = parent.children_started.fetch_add(1) + 1;
-  child->number = (parent.number.empty() ? "" : parent.number + ":") + std::to_string(count);
-  child->name = "Process-" + child->number;
-  child->daemon = parent.daemon;
-  child->parent_pid = os::this_pid();
-  child->parent_name = parent.name;
-  return child;
-}
+std::shared_ptr<Identity> new_child_identity();
 
 }  // namespace multiprocessing::launch
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/launch/identity.ipp>
+#endif

@@ -30,47 +30,20 @@ namespace multiprocessing::launch {
 class LifeLine {
  public:
   /// The reading end, for children. Throws: std::system_error.
-  static int reader() {
-    os::ForkGateGuard const gate;
-    auto& line = instance();
-    if (!line.writer) {
-      static bool registered = false;  // guarded by the fork gate
-      if (!registered) os::register_fork_handlers(nullptr, nullptr, &close_in_child);
-      registered = true;
-      line = os::create_pipe();
-      // Children open it anew, also those that are somebody else by then.
-      constexpr mode_t kForAll = 0444;
-      ::fchmod(line.reader.get(), kForAll);
-    }
-    return line.reader.get();
-  }
+  static int reader();
 
  private:
-  static os::Pipe& instance() {
-    static auto* const line = new os::Pipe;  // outlives all static destructors
-    return *line;
-  }
+  static os::Pipe& instance();
   /// The reading end stays for who was handed it, until that has a description of its own.
   static void close_in_child() { instance().writer.reset(); }
 };
 
 /// The kernel kills this process when the one ends whose LifeLine::reader() this is a copy of; it
 /// is killed now if that has happened already. Throws: std::system_error.
-inline void die_with(int reader) {
-  // A description of its own: whom the kernel tells is noted there.
-  auto const path = "/proc/self/fd/" + std::to_string(reader);
-  static auto* const own = new os::Fd;  // open as long as the process lives
-  *own = os::above_standard(static_cast<int>(
-      os::retry_eintr([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); })));
-  if (!*own) os::throw_errno("open", path);
-  auto const set = [&](int command, int value) {
-    if (::fcntl(own->get(), command, value) == -1) os::throw_errno("fcntl", path);
-  };
-  set(F_SETOWN, os::this_pid());
-  set(F_SETSIG, SIGKILL);
-  set(F_SETFL, O_ASYNC | O_NONBLOCK);
-  bool const is_late = os::is_readable(*own);
-  if (is_late) os::raise_kill();
-}
+void die_with(int reader);
 
 }  // namespace multiprocessing::launch
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/launch/life_line.ipp>
+#endif

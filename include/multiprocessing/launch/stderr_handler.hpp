@@ -42,43 +42,18 @@ class StderrHandler final : public LogHandler {
   using Turn = shm::Shared<LineTurn>;
 
   StderrHandler() = default;
-  ~StderrHandler() override {
-    for (Node const* node = turns_.load(); node != nullptr;) {
-      std::unique_ptr<Node const> const done(node);
-      node = node->older;
-    }
-  }
+  ~StderrHandler() override;
 
   /// Of another process: that one has written it.
-  void handle(LogRecord const& record) override {
-    if (record.pid != os::this_pid()) return;
-    auto line = format_record(record) + "\n";
-    auto const* const turn = turn_of_stderr();
-    if (turn == nullptr || !write_in_turn(**turn, line)) os::write_to_stderr(line);
-  }
+  void handle(LogRecord const& record) override;
 
   /// For the file that is stderr now; null when it is closed, or there is no shared memory. Stays
   /// as long as the handler.
-  Turn const* turn_of_stderr() {
-    auto const file = os::stderr_identity();
-    if (!file) return nullptr;
-    if (auto const* const turn = find(turns_.load(), *file)) return turn;
-    try {
-      return add(Turn::make(0, *file));
-    } catch (std::exception const&) {
-      return nullptr;
-    }
-  }
+  Turn const* turn_of_stderr();
 
   /// To take turns with the processes that have this one, unless there is one for the file already;
   /// which then is returned. Throws: std::bad_alloc.
-  Turn const* add(Turn const& turn) {
-    auto fresh = std::make_unique<Node>(Node{turn, turns_.load()});
-    do {
-      if (auto const* const older = find(fresh->older, turn->file)) return older;
-    } while (!turns_.compare_exchange_weak(fresh->older, fresh.get()));
-    return &fresh.release()->turn;
-  }
+  Turn const* add(Turn const& turn);
 
  private:
   /// Constant once others can see it.
@@ -87,28 +62,16 @@ class StderrHandler final : public LogHandler {
     Node const* older;
   };
 
-  static Turn const* find(Node const* node, os::FileIdentity file) noexcept {
-    while (node != nullptr && node->turn->file != file) node = node->older;
-    return node == nullptr ? nullptr : &node->turn;
-  }
+  static Turn const* find(Node const* node, os::FileIdentity file) noexcept;
 
   /// False: nothing was written, because this thread can not have the turn.
-  static bool write_in_turn(LineTurn& turn, std::string& line) {
-    try {
-      turn.mutex.acquire(base::Deadline::never());
-    } catch (std::system_error const&) {  // it has it, or too many locks
-      return false;
-    }
-    base::ScopeGuard const release([&] { turn.mutex.release(); });
-    if (turn.is_torn) line.insert(0, 1, '\n');
-    // Who is killed from here on may leave half a line; of a short one, all or nothing. (Of a short
-    // one in a file: nearly always.)
-    turn.is_torn = line.size() > os::kAtomicWrite;
-    turn.is_torn = !os::write_to_stderr(line);
-    return true;
-  }
+  static bool write_in_turn(LineTurn& turn, std::string& line);
 
   std::atomic<Node const*> turns_{nullptr};  // newest first; one for each stderr there has been
 };
 
 }  // namespace multiprocessing::launch
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/launch/stderr_handler.ipp>
+#endif

@@ -25,15 +25,7 @@ struct SocketPair {
   Fd far;
 
   /// `flags`: SOCK_NONBLOCK. Throws: std::system_error.
-  static SocketPair create(int flags = 0) {
-    int ends[2];
-    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0, ends) == -1) {
-      throw_errno("socketpair");
-    }
-    SocketPair pair{above_standard(ends[0]), above_standard(ends[1])};
-    if (!pair.near || !pair.far) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
-    return pair;
-  }
+  static SocketPair create(int flags = 0);
 };
 
 /// A message that was received. Of size 0: there is none, and none will come.
@@ -48,73 +40,19 @@ struct FdMessage {
 /// Blocks: while the other side's buffer is full, unless the socket or the flags say that it does
 /// not. 0, or why it was not sent: EPIPE when there is no other side any more.
 /// REQUIRES: at most FdMessage::kMostFds, one byte or more.
-inline int try_send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
-                             std::span<int const> fds = {}, int flags = 0) noexcept {
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * FdMessage::kMostFds)> control{};
-  iovec part{const_cast<std::byte*>(bytes.data()), bytes.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  if (!fds.empty()) {
-    message.msg_control = control.data();
-    message.msg_controllen = CMSG_SPACE(fds.size_bytes());
-    auto* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = SOL_SOCKET;
-    header->cmsg_type = SCM_RIGHTS;
-    header->cmsg_len = CMSG_LEN(fds.size_bytes());
-    std::memcpy(CMSG_DATA(header), fds.data(), fds.size_bytes());
-  }
-  auto const sent =
-      retry_eintr([&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL | flags); });
-  return sent == -1 ? errno : 0;
-}
+int try_send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
+                      std::span<int const> fds = {}, int flags = 0) noexcept;
 /// The same. Throws: std::system_error.
-inline void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
-                          std::span<int const> fds = {}, int flags = 0) {
-  int const error = try_send_with_fds(socket, bytes, fds, flags);
-  if (error != 0) throw_error(error, "sendmsg", "to another process");
-}
+void send_with_fds(Fd const& socket, std::span<std::byte const> bytes,
+                   std::span<int const> fds = {}, int flags = 0);
 
 /// Blocks: until a message comes, or the other side is gone. What does not fit `room` is lost, and
 /// so are descriptors that this process may not have; see FdMessage::is_cut.
 /// Throws: std::system_error, EAGAIN with MSG_DONTWAIT when there is no message yet.
-inline FdMessage receive_with_fds(Fd const& socket, std::span<std::byte> room, int flags = 0) {
-  alignas(cmsghdr) std::array<std::byte, CMSG_SPACE(sizeof(int) * FdMessage::kMostFds)> control{};
-  iovec part{room.data(), room.size()};
-  msghdr message{};
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  message.msg_control = control.data();
-  message.msg_controllen = control.size();
-  auto const receive = [&] {
-    return retry_eintr([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags); });
-  };
-  auto length = receive();
-  // The other side has left something unread. That is told first, and once; what it sent is there.
-  if (length == -1 && errno == ECONNRESET) length = receive();
-  if (length == -1 && errno == ECONNRESET) return {};
-  if (length == -1) throw_errno("recvmsg", "from another process");
-  FdMessage received;
-  received.size = static_cast<std::size_t>(length);
-  received.is_cut = (message.msg_flags & MSG_CTRUNC) != 0;
-  std::array<Fd, FdMessage::kMostFds> fds;
-  std::size_t count = 0;
-  auto const* const header = CMSG_FIRSTHDR(&message);
-  if (header != nullptr && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS) {
-    count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < count; ++i) {
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-      fds[i] = Fd(fd);
-    }
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    Fd fd = above_standard(fds[i].release());
-    if (!fd) received.is_cut = true;
-    if (!received.is_cut) received.fds.push_back(std::move(fd));
-  }
-  if (received.is_cut) received.fds.clear();
-  return received;
-}
+FdMessage receive_with_fds(Fd const& socket, std::span<std::byte> room, int flags = 0);
 
 }  // namespace multiprocessing::os
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/os/fd_message.ipp>
+#endif

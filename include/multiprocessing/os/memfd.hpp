@@ -23,98 +23,41 @@
 namespace multiprocessing::os {
 
 /// An empty memory file, close-on-exec. `label` shows in /proc/PID/maps only.
-inline Fd create_memfd(char const* label) {
-  Fd fd = above_standard(::memfd_create(label, MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  if (!fd) throw_errno("memfd_create", label);
-  return fd;
-}
+Fd create_memfd(char const* label);
 
 /// The largest size a file of this process may have (RLIMIT_FSIZE): beyond, the kernel would not
 /// only refuse but send SIGXFSZ.
-inline std::uint64_t largest_file_size() noexcept {
-  rlimit limit;
-  if (::getrlimit(RLIMIT_FSIZE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY) return UINT64_MAX;
-  return limit.rlim_cur;
-}
+std::uint64_t largest_file_size() noexcept;
 
-inline std::uint64_t file_size(Fd const& fd) {
-  struct stat status;
-  if (::fstat(fd.get(), &status) == -1) throw_errno("fstat", "shared memory");
-  return static_cast<std::uint64_t>(status.st_size);
-}
+std::uint64_t file_size(Fd const& fd);
 
 /// Bytes of memory that it has, beside what it could have.
-inline std::uint64_t allocated_size(Fd const& fd) {
-  struct stat status;
-  if (::fstat(fd.get(), &status) == -1) throw_errno("fstat", "shared memory");
-  constexpr std::uint64_t kUnit = 512;  // of st_blocks, whatever the pages' size
-  return static_cast<std::uint64_t>(status.st_blocks) * kUnit;
-}
+std::uint64_t allocated_size(Fd const& fd);
 
 /// Reads up to `size` bytes from the beginning of the file; returns how many there were.
-inline std::size_t read_front(Fd const& fd, void* to, std::size_t size) {
-  auto const length = retry_eintr([&] { return ::pread(fd.get(), to, size, 0); });
-  if (length == -1) throw_errno("pread", "shared memory");
-  return static_cast<std::size_t>(length);
-}
+std::size_t read_front(Fd const& fd, void* to, std::size_t size);
 
 /// Sets the size and forbids to shrink it, so that no holder can turn another's access into SIGBUS.
-inline void fix_size(Fd const& fd, std::size_t size) {
-  if (retry_eintr([&] { return ::ftruncate(fd.get(), static_cast<off_t>(size)); }) == -1) {
-    throw_errno("ftruncate", "shared memory");
-  }
-  if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) == -1) {
-    throw_errno("fcntl", "F_ADD_SEALS");
-  }
-}
+void fix_size(Fd const& fd, std::size_t size);
 
 namespace memfd_detail {
 /// `mode`: as fallocate(2) has it. Throws: std::bad_alloc.
-inline void allocate(Fd const& fd, int mode, std::size_t offset, std::size_t size) {
-  // Linux undoes an interrupted fallocate; in pieces, a storm of signals can not stop it for good.
-  constexpr std::size_t kPiece = std::size_t{16} << 20;
-  if (size > kPiece && size > available_memory()) throw std::bad_alloc();
-  for (std::size_t done = 0; done < size; done += kPiece) {
-    auto const piece = std::min(kPiece, size - done);
-    auto const result = retry_eintr([&] {
-      return ::fallocate(fd.get(), mode, static_cast<off_t>(offset + done),
-                         static_cast<off_t>(piece));
-    });
-    if (result == -1) {
-      if (errno == ENOSPC || errno == ENOMEM) throw std::bad_alloc();
-      throw_errno("fallocate", "shared memory");
-    }
-  }
-}
+void allocate(Fd const& fd, int mode, std::size_t offset, std::size_t size);
 }  // namespace memfd_detail
 
 /// Backs `[offset, offset + size)` with pages; what was there stays.
 /// Throws: std::bad_alloc when the machine is full, where a mere touch would be SIGBUS.
-inline void commit_pages(Fd const& fd, std::size_t offset, std::size_t size) {
-  memfd_detail::allocate(fd, 0, offset, size);
-}
+void commit_pages(Fd const& fd, std::size_t offset, std::size_t size);
 
 /// Gives the pages that lie wholly inside the range back to the system; it then reads as zeros.
-inline void discard_pages(Fd const& fd, std::size_t offset, std::size_t size) noexcept {
-  retry_eintr([&] {
-    return ::fallocate(fd.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                       static_cast<off_t>(offset), static_cast<off_t>(size));
-  });
-}
+void discard_pages(Fd const& fd, std::size_t offset, std::size_t size) noexcept;
 
 /// Makes a file of size `from` one of size `to`, and backs what is new with pages.
 /// Throws: std::bad_alloc when the machine is full, std::system_error; then nothing has changed.
-inline void grow(Fd const& fd, std::size_t from, std::size_t to) {
-  if (to > largest_file_size()) throw std::bad_alloc();
-  try {
-    memfd_detail::allocate(fd, FALLOC_FL_KEEP_SIZE, from, to - from);
-    if (retry_eintr([&] { return ::ftruncate(fd.get(), static_cast<off_t>(to)); }) == -1) {
-      throw_errno("ftruncate", "shared memory");
-    }
-  } catch (...) {
-    discard_pages(fd, from, to - from);
-    throw;
-  }
-}
+void grow(Fd const& fd, std::size_t from, std::size_t to);
 
 }  // namespace multiprocessing::os
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/os/memfd.ipp>
+#endif

@@ -18,35 +18,18 @@
 namespace multiprocessing::os {
 
 /// Fills the `revents` of `fds`. Returns how many are ready, 0 once the deadline has passed.
-inline int poll_until(std::span<pollfd> fds, base::Deadline deadline) {
-  auto const count = retry_eintr([&] {
-    if (deadline.is_never()) return ::ppoll(fds.data(), fds.size(), nullptr, nullptr);
-    timespec const left = base::to_timespec(deadline.remaining());
-    return ::ppoll(fds.data(), fds.size(), &left, nullptr);
-  });
-  if (count == -1) throw_errno("ppoll", std::to_string(fds.size()) + " fds");
-  return count;
-}
+int poll_until(std::span<pollfd> fds, base::Deadline deadline);
 
 /// Whether `fd` became readable before the deadline passed.
-inline bool poll_readable(int fd, base::Deadline deadline) {
-  pollfd entry{.fd = fd, .events = POLLIN, .revents = 0};
-  return poll_until({&entry, 1}, deadline) > 0;
-}
+bool poll_readable(int fd, base::Deadline deadline);
 
 inline bool is_readable(Fd const& fd) { return poll_readable(fd.get(), base::Deadline::now()); }
 
 /// A counter that is readable while it is not zero.
-inline Fd create_eventfd() {
-  Fd fd = above_standard(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!fd) throw_errno("eventfd");
-  return fd;
-}
+Fd create_eventfd();
 
 /// A descriptor that is readable and stays so; empty, with errno, when there is none left.
-inline Fd try_create_readable() noexcept {
-  return above_standard(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
-}
+Fd try_create_readable() noexcept;
 
 /// Its reading end tells, by end of file, that no process has the writing end any more.
 struct Pipe {
@@ -55,24 +38,16 @@ struct Pipe {
 };
 
 /// Throws: std::system_error.
-inline Pipe create_pipe() {
-  int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) == -1) throw_errno("pipe2");
-  Pipe pipe{above_standard(fds[0]), above_standard(fds[1])};
-  if (!pipe.reader || !pipe.writer) throw_errno("fcntl", "F_DUPFD_CLOEXEC");
-  return pipe;
-}
+Pipe create_pipe();
 
 /// Makes the eventfd readable. A full counter is readable already, so no failure matters.
-inline void signal_eventfd(int fd) noexcept {
-  std::uint64_t const one = 1;
-  retry_eintr([&] { return ::write(fd, &one, sizeof one); });
-}
+void signal_eventfd(int fd) noexcept;
 inline void signal_eventfd(Fd const& fd) noexcept { signal_eventfd(fd.get()); }
 
-inline void drain_eventfd(Fd const& fd) noexcept {
-  std::uint64_t count = 0;
-  retry_eintr([&] { return ::read(fd.get(), &count, sizeof count); });
-}
+void drain_eventfd(Fd const& fd) noexcept;
 
 }  // namespace multiprocessing::os
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/os/poll.ipp>
+#endif

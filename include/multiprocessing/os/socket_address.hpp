@@ -36,61 +36,22 @@ class SocketAddress {
   static SocketAddress abstract(std::string_view name) { return local(1, name); }
 
   /// An address in digits; nullopt when `host` is not.
-  static std::optional<SocketAddress> numeric(std::string const& host, std::uint16_t port) {
-    sockaddr_in v4{};
-    if (::inet_pton(AF_INET, host.c_str(), &v4.sin_addr) == 1) {
-      v4.sin_family = AF_INET;
-      v4.sin_port = htons(port);
-      return SocketAddress(&v4, sizeof v4);
-    }
-    sockaddr_in6 v6{};
-    if (::inet_pton(AF_INET6, host.c_str(), &v6.sin6_addr) == 1) {
-      v6.sin6_family = AF_INET6;
-      v6.sin6_port = htons(port);
-      return SocketAddress(&v6, sizeof v6);
-    }
-    return std::nullopt;
-  }
+  static std::optional<SocketAddress> numeric(std::string const& host, std::uint16_t port);
 
   /// REQUIRES: an address that the kernel gave.
-  SocketAddress(void const* address, socklen_t size) : size_(size) {
-    std::memcpy(&storage_, address, size);
-  }
+  SocketAddress(void const* address, socklen_t size);
 
   sockaddr const* get() const noexcept { return reinterpret_cast<sockaddr const*>(&storage_); }
   socklen_t size() const noexcept { return size_; }
   int family() const noexcept { return storage_.ss_family; }
 
   /// "/path", "@name", "127.0.0.1:80", "[::1]:80"; empty for a socket without a name.
-  std::string text() const {
-    char buffer[INET6_ADDRSTRLEN] = "";
-    if (family() == AF_INET) {
-      auto const v4 = as<sockaddr_in>();
-      ::inet_ntop(AF_INET, &v4.sin_addr, buffer, sizeof buffer);
-      return std::string(buffer) + ":" + std::to_string(ntohs(v4.sin_port));
-    }
-    if (family() == AF_INET6) {
-      auto const v6 = as<sockaddr_in6>();
-      ::inet_ntop(AF_INET6, &v6.sin6_addr, buffer, sizeof buffer);
-      return "[" + std::string(buffer) + "]:" + std::to_string(ntohs(v6.sin6_port));
-    }
-    std::string_view name(reinterpret_cast<char const*>(&storage_), size_);
-    name.remove_prefix(std::min(name.size(), offsetof(sockaddr_un, sun_path)));
-    if (name.empty()) return {};
-    if (name.front() == '\0') return "@" + std::string(name.substr(1));
-    return std::string(name.substr(0, name.find('\0')));
-  }
+  std::string text() const;
 
  private:
   SocketAddress() = default;
 
-  static SocketAddress local(std::size_t zeros, std::string_view name) {
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path + zeros, name.data(), name.size());
-    // The zero behind a path counts.
-    return {&address, static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + name.size() + 1)};
-  }
+  static SocketAddress local(std::size_t zeros, std::string_view name);
 
   template <class Sockaddr>
   Sockaddr as() const noexcept {
@@ -106,27 +67,10 @@ class SocketAddress {
 /// The addresses of a host, best first; digits without asking anybody. `family` AF_UNSPEC: any.
 /// Blocks: as long as the system's resolver does. Throws: std::invalid_argument when there are
 /// none.
-inline std::vector<SocketAddress> resolve(std::string const& host, std::uint16_t port, int family) {
-  if (auto const address = SocketAddress::numeric(host, port)) {
-    if (family == AF_UNSPEC || family == address->family()) return {*address};
-    throw std::invalid_argument("'" + host + "' is no address of the family");
-  }
-  addrinfo hints{};
-  hints.ai_family = family;
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  auto const code = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (code == EAI_SYSTEM) throw_errno("getaddrinfo", host);
-  if (code == EAI_AGAIN) throw_error(EAGAIN, "getaddrinfo", host);
-  if (code != 0) {
-    throw std::invalid_argument("getaddrinfo(" + host + "): " + ::gai_strerror(code));
-  }
-  std::unique_ptr<addrinfo, void (*)(addrinfo*)> const owner(found, &::freeaddrinfo);
-  std::vector<SocketAddress> addresses;
-  for (auto const* one = found; one != nullptr; one = one->ai_next) {
-    addresses.emplace_back(one->ai_addr, one->ai_addrlen);
-  }
-  return addresses;
-}
+std::vector<SocketAddress> resolve(std::string const& host, std::uint16_t port, int family);
 
 }  // namespace multiprocessing::os
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/os/socket_address.ipp>
+#endif

@@ -55,40 +55,23 @@ void flush(std::basic_ostream<Char>& stream) noexcept {
   }
 }
 
-inline void flush(std::FILE* file) noexcept {
-  if (file->_IO_write_ptr != file->_IO_write_base) std::fflush(file);
-}
+void flush(std::FILE* file) noexcept;
 
-inline bool has_read_ahead(std::FILE* file) noexcept {
-  return file->_IO_read_ptr != file->_IO_read_end;
-}
+bool has_read_ahead(std::FILE* file) noexcept;
 
 }  // namespace stdio_detail
 
 /// Before a fork, so that nothing buffered exists in two processes; in a child, before it ends.
 /// The standard streams only: flushing every open FILE would wait for a thread that reads one, and
 /// would write the parent's data from the child.
-inline void flush_standard_streams() noexcept {
-  stdio_detail::flush(std::cout);
-  stdio_detail::flush(std::clog);
-  stdio_detail::flush(std::wcout);
-  stdio_detail::flush(std::wclog);
-  stdio_detail::flush(stdout);
-  stdio_detail::flush(stderr);
-}
+void flush_standard_streams() noexcept;
 
 /// Opened before a fork, where it is cheap, for the child's standard input.
-inline Fd open_null() noexcept {
-  return above_standard(retry_eintr([] { return ::open("/dev/null", O_RDONLY | O_CLOEXEC); }));
-}
+Fd open_null() noexcept;
 
 /// Standard input is `null` from now on, and what the parent had read ahead is forgotten, unless
 /// std::cin has a buffer of its own (sync_with_stdio(false)).
-inline void replace_standard_input(Fd null) noexcept {
-  if (stdio_detail::has_read_ahead(stdin)) ::__fpurge(stdin);
-  if (!null) return;
-  retry_eintr([&] { return ::syscall(SYS_dup3, null.get(), STDIN_FILENO, 0); });
-}
+void replace_standard_input(Fd null) noexcept;
 
 /// As many bytes as a pipe takes from one write as a whole, or not at all.
 inline constexpr std::size_t kAtomicWrite = PIPE_BUF;
@@ -98,41 +81,20 @@ namespace stdio_detail {
 /// This thread is not killed for writing where nobody reads.
 class NoPipeSignal {
  public:
-  NoPipeSignal() noexcept {
-    ::sigemptyset(&pipe_);
-    ::sigaddset(&pipe_, SIGPIPE);
-    ::pthread_sigmask(SIG_BLOCK, &pipe_, &before_);
-  }
+  NoPipeSignal() noexcept;
   NoPipeSignal(NoPipeSignal const&) = delete;
   NoPipeSignal& operator=(NoPipeSignal const&) = delete;
   ~NoPipeSignal() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
 
   /// After a write that failed with EPIPE: takes the signal away that came with it.
-  void take() const noexcept {
-    if (::sigismember(&before_, SIGPIPE) == 1) return;  // it stays pending, as the caller wants it
-    timespec const now{};
-    retry_eintr([&] { return ::sigtimedwait(&pipe_, nullptr, &now); });
-  }
+  void take() const noexcept;
 
  private:
   sigset_t pipe_;
   sigset_t before_;
 };
 
-inline bool write_whole(int fd, std::string_view text) noexcept {
-  while (!text.empty()) {
-    auto const written = retry_eintr([&] { return ::write(fd, text.data(), text.size()); });
-    if (written > 0) {
-      text.remove_prefix(static_cast<std::size_t>(written));
-    } else if (written == -1 && errno == EAGAIN) {
-      pollfd entry{.fd = fd, .events = POLLOUT, .revents = 0};
-      if (retry_eintr([&] { return ::poll(&entry, 1, -1); }) == -1) return false;
-    } else {
-      return false;
-    }
-  }
-  return true;
-}
+bool write_whole(int fd, std::string_view text) noexcept;
 
 }  // namespace stdio_detail
 
@@ -140,19 +102,14 @@ inline bool write_whole(int fd, std::string_view text) noexcept {
 /// the kernel takes less at once. Whether all was written: not when nobody reads a pipe any more,
 /// which is no reason to be killed here.
 /// Blocks: as long as there is no room, also when `fd` is in non-blocking mode.
-inline bool write_to(int fd, std::string_view text) noexcept {
-  stdio_detail::NoPipeSignal const no_signal;
-  if (stdio_detail::write_whole(fd, text)) return true;
-  if (errno == EPIPE) no_signal.take();
-  return false;
-}
-inline bool write_to_stderr(std::string_view text) noexcept {
-  return write_to(STDERR_FILENO, text);
-}
+bool write_to(int fd, std::string_view text) noexcept;
+bool write_to_stderr(std::string_view text) noexcept;
 
 /// nullopt: stderr is closed.
-inline std::optional<FileIdentity> stderr_identity() noexcept {
-  return file_identity(STDERR_FILENO);
-}
+std::optional<FileIdentity> stderr_identity() noexcept;
 
 }  // namespace multiprocessing::os
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/os/stdio.ipp>
+#endif

@@ -51,16 +51,7 @@ class Client {
   }
 
   /// Tells the server that the object may have gone, if that costs no more than a message.
-  static void note_gone(ServerAddress const& address, std::uint64_t object) noexcept {
-    if (auto* const server = local(address)) return server->objects().forget(object);
-    auto* const client = find(address);
-    if (client == nullptr) return;  // it looks by itself now and then
-    try {
-      channel::Outgoing message(kPlain, std::as_bytes(std::span(&object, 1)));
-      channel::send_message(*client->end_, {"Manager", "release"}, message, base::Deadline::now());
-    } catch (std::exception const&) {  // it finds out when this thread's pipe ends
-    }
-  }
+  static void note_gone(ServerAddress const& address, std::uint64_t object) noexcept;
 
  private:
   static constexpr channel::Content kPlain{.is_bytes = true};
@@ -71,34 +62,17 @@ class Client {
   Client(ServerAddress address, std::shared_ptr<channel::PipeEnd> end)
       : address_(std::move(address)), end_(std::move(end)) {}
 
-  static Server* local(ServerAddress const& address) noexcept {
-    auto* const server = Server::of_this_process();
-    return server != nullptr && server->id() == address.id() ? server : nullptr;
-  }
+  static Server* local(ServerAddress const& address) noexcept;
 
   /// All of a thread.
   struct OfThread {
     std::vector<std::unique_ptr<Client>> clients;
     ~OfThread() { is_gone() = true; }
   };
-  static bool& is_gone() noexcept {
-    static thread_local constinit bool gone = false;
-    return gone;
-  }
+  static bool& is_gone() noexcept;
   /// Null for destructors of static objects, which may be proxies, behind those of the thread's.
-  static OfThread* of_this_thread() {
-    if (is_gone()) return nullptr;
-    static thread_local OfThread clients;
-    return &clients;
-  }
-  static Client* find(ServerAddress const& address) noexcept {
-    auto* const own = of_this_thread();
-    if (own == nullptr) return nullptr;
-    for (auto const& client : own->clients) {
-      if (client->address_.id() == address.id() && client->is_usable()) return client.get();
-    }
-    return nullptr;
-  }
+  static OfThread* of_this_thread();
+  static Client* find(ServerAddress const& address) noexcept;
   /// Hands this thread's one to `use`, which may have to be made.
   template <class Use>
   static void with_client(channel::Call call, ServerAddress const& address, Use const& use) {
@@ -114,53 +88,15 @@ class Client {
   bool is_usable() const noexcept { return forks_ == os::fork_generation() && !end_->is_closed(); }
 
   static std::shared_ptr<channel::PipeEnd> connect(channel::Call call,
-                                                   ServerAddress const& address) {
-    auto [mine, its] = channel::make_pipe({});
-    try {
-      channel::QueueEnd reception(address.reception);
-      channel::send_value(reception, call, Visitor{its}, false, base::Deadline::never());
-      its->give_up();
-      channel::Received hello;
-      take(call, address, *mine, hello);
-      read_reply<void>(hello.bytes(), hello.parcel());  // throws when it can not serve
-    } catch (ShutDown const&) {
-      throw_ended(call);
-    } catch (EOFError const&) {
-      throw_ended(call);
-    }
-    return mine;
-  }
+                                                   ServerAddress const& address);
 
   /// Throws: EOFError, also when the server has ended.
   static void take(channel::Call call, ServerAddress const& address, channel::PipeEnd& end,
-                   channel::Received& message) {
-    auto const keep = [&](channel::Incoming const& incoming) { return message.take(incoming); };
-    while (end.receive(call, keep, base::Deadline::after(kBetweenLooks)) ==
-           channel::Passed::TimedOut) {
-      if (address.state->has_ended()) throw EOFError(call.text());
-    }
-  }
+                   channel::Received& message);
 
-  void exchange(channel::Call call, Message request, channel::Received& reply) {
-    try {
-      channel::Outgoing message(kPlain, request.bytes, request.parcel);
-      channel::send_message(*end_, call, message, base::Deadline::never());
-      take(call, address_, *end_, reply);
-    } catch (BrokenPipeError const&) {
-      end_->give_up();
-      throw_ended(call);
-    } catch (EOFError const&) {
-      end_->give_up();
-      throw_ended(call);
-    } catch (...) {  // an answer that comes later would be taken for the next one's
-      end_->give_up();
-      throw;
-    }
-  }
+  void exchange(channel::Call call, Message request, channel::Received& reply);
 
-  [[noreturn]] static void throw_ended(channel::Call call) {
-    throw BrokenPipeError(call.text() + ": the manager's process has ended");
-  }
+  [[noreturn]] static void throw_ended(channel::Call call);
 
   ServerAddress const address_;
   unsigned const forks_ = os::fork_generation();  // else it is the parent's
@@ -168,3 +104,7 @@ class Client {
 };
 
 }  // namespace multiprocessing::serve
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/serve/client.ipp>
+#endif

@@ -43,38 +43,15 @@ struct NetworkAddress {
 class NetworkClient {
  public:
   /// Begins a session. Throws: as channel::connect(); what the server says.
-  explicit NetworkClient(NetworkAddress address) : server_(std::move(address)) {
-    os::count_forks();
-    forks_ = os::fork_generation();
-    auto const deadline = to_connect();
-    auto stream = connect(deadline);
-    NetworkRequest request;
-    request.verb = NetworkRequest::Verb::Begin;
-    auto const reply = exchange(*stream, {"RemoteManager", "connect"}, encoded(request), deadline);
-    auto value = value_of(reply);
-    key_ = take_foreign<SessionKey>(value);
-    keep(std::move(stream));
-  }
+  explicit NetworkClient(NetworkAddress address);
   NetworkClient(NetworkClient const&) = delete;
   NetworkClient& operator=(NetworkClient const&) = delete;
-  ~NetworkClient() {
-    if (!is_of_this_process()) return;
-    for (auto const& each : idle_) {  // also for processes that were forked meanwhile
-      try {
-        each.stream->hang_up();
-      } catch (std::exception const&) {  // it has gone
-      }
-    }
-  }
+  ~NetworkClient();
 
   NetworkAddress const& server() const noexcept { return server_; }
   bool is_of_this_process() const noexcept { return forks_ == os::fork_generation(); }
 
-  static wire::Bytes encoded(NetworkRequest const& request) {
-    wire::Bytes bytes;
-    wire::encode(bytes, request);
-    return bytes;
-  }
+  static wire::Bytes encoded(NetworkRequest const& request);
 
   /// The value of the reply. Blocks: until it has come. Throws: the exception that is in it;
   /// BrokenPipeError when the server has ended, ends meanwhile, or could not be reached any more: a
@@ -91,13 +68,7 @@ class NetworkClient {
 
   /// The session has no use for the object any more. Does not block, nor fail: when no connection
   /// can take it now, the next one that is used does. REQUIRES: it was made in this process.
-  void release(std::uint64_t object) noexcept {
-    put_back(object);
-    try {
-      if (auto stream = take_idle()) keep(std::move(stream));
-    } catch (std::exception const&) {  // the next call tells it
-    }
-  }
+  void release(std::uint64_t object) noexcept;
 
  private:
   using Stream = channel::SocketStream;
@@ -110,114 +81,25 @@ class NetworkClient {
     std::shared_ptr<Stream> stream;
   };
 
-  base::Deadline to_connect() const {
-    return server_.timeout ? base::Deadline::after(*server_.timeout) : base::Deadline::never();
-  }
-  std::shared_ptr<Stream> connect(base::Deadline deadline) const {
-    std::shared_ptr<Stream> stream =
-        channel::connect(server_.address, server_.family, server_.key, deadline);
-    streams_->add(stream);
-    return stream;
-  }
+  base::Deadline to_connect() const;
+  std::shared_ptr<Stream> connect(base::Deadline deadline) const;
   /// One more connection. Throws: BrokenPipeError when the server, or the session, has gone.
-  std::shared_ptr<Stream> join(channel::Call call) const {
-    try {
-      auto const deadline = to_connect();
-      auto stream = connect(deadline);
-      NetworkRequest request;
-      request.verb = NetworkRequest::Verb::Join;
-      request.session = key_;
-      value_of(exchange(*stream, call, encoded(request), deadline));
-      return stream;
-    } catch (BrokenPipeError const&) {
-      throw;
-    } catch (TimeoutError const&) {
-      throw;
-    } catch (std::bad_alloc const&) {
-      throw;
-    } catch (std::system_error const& error) {
-      if (error.code() == std::errc::too_many_files_open ||
-          error.code() == std::errc::too_many_files_open_in_system) {
-        throw;
-      }
-      throw_unreachable(call, error);
-    } catch (std::exception const& error) {
-      throw_unreachable(call, error);
-    }
-  }
+  std::shared_ptr<Stream> join(channel::Call call) const;
 
   wire::Bytes exchange(Stream& stream, channel::Call call, std::span<std::byte const> request,
-                       base::Deadline deadline) const {
-    try {
-      send_network(stream, request);
-      return receive_network(stream, deadline);
-    } catch (BrokenPipeError const&) {
-      throw_ended(call);
-    } catch (EOFError const&) {
-      throw_ended(call);
-    }
-  }
-  [[noreturn]] void throw_ended(channel::Call call) const {
-    throw BrokenPipeError(call.text() + ": the manager at \"" + server_.address.str() +
-                          "\" has ended the connection");
-  }
+                       base::Deadline deadline) const;
+  [[noreturn]] void throw_ended(channel::Call call) const;
   /// REQUIRES: called while `error` is handled.
-  [[noreturn]] void throw_unreachable(channel::Call call, std::exception const& error) const {
-    std::throw_with_nested(
-        BrokenPipeError(call.text() + ": \"" + server_.address.str() + "\": " + error.what()));
-  }
+  [[noreturn]] void throw_unreachable(channel::Call call, std::exception const& error) const;
 
   /// Null when there is none. Those of the parent are dropped in a forked child.
-  std::shared_ptr<Stream> take_idle() {
-    std::vector<Idle> gone;
-    os::ForkGateGuard const gate;
-    while (!idle_.empty()) {
-      auto last = std::move(idle_.back());
-      idle_.pop_back();
-      if (last.forks == os::fork_generation()) return std::move(last.stream);
-      gone.push_back(std::move(last));
-    }
-    return nullptr;
-  }
+  std::shared_ptr<Stream> take_idle();
   /// Tells it first what was released meanwhile.
-  void keep(std::shared_ptr<Stream> stream) {
-    if (is_of_this_process() && !tell_released(*stream)) return;
-    os::ForkGateGuard const gate;
-    if (idle_.size() < kMostIdle) idle_.push_back({os::fork_generation(), std::move(stream)});
-  }
+  void keep(std::shared_ptr<Stream> stream);
   /// False: the stream is of no use any more.
-  bool tell_released(Stream& stream) noexcept {
-    for (;;) {
-      std::uint64_t object = 0;
-      {
-        os::ForkGateGuard const gate;
-        if (released_.empty()) return true;
-        object = released_.back();
-        released_.pop_back();
-      }
-      try {
-        NetworkRequest request;
-        request.verb = NetworkRequest::Verb::Release;
-        request.object = object;
-        stream.send(channel::Kind::Value, kNetworkProtocol, encoded(request),
-                    base::Deadline::now());
-      } catch (TimeoutError const&) {  // there is no room now
-        put_back(object);
-        return !stream.is_cut_off();
-      } catch (std::exception const&) {  // it has ended
-        put_back(object);
-        return false;
-      }
-    }
-  }
+  bool tell_released(Stream& stream) noexcept;
 
-  void put_back(std::uint64_t object) noexcept {
-    try {
-      os::ForkGateGuard const gate;
-      released_.push_back(object);
-    } catch (std::exception const&) {  // no memory: the session keeps it
-    }
-  }
+  void put_back(std::uint64_t object) noexcept;
 
   NetworkAddress const server_;
   unsigned forks_;
@@ -230,3 +112,7 @@ class NetworkClient {
 };
 
 }  // namespace multiprocessing::serve
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/serve/network_client.ipp>
+#endif

@@ -67,65 +67,21 @@ T& Object::as() {
 class ObjectTable {
  public:
   /// Throws: std::bad_alloc.
-  shm::Shared<Token> add(std::shared_ptr<Object> object) {
-    auto const token = shm::Shared<Token>::make(0);
-    if (++added_ % kBetweenBurials == 0) shm::Heap::instance().arena().bury_the_dead();
-    constexpr std::size_t kLooksEach = 2;  // more than are added, so that the gone do not pile up
-    sweep(kLooksEach);
-    std::lock_guard const guard(mutex_);
-    order_.push_back(token.id());
-    try {
-      objects_.emplace(token.id(), Entry{std::move(object), order_.size() - 1});
-    } catch (...) {
-      order_.pop_back();
-      throw;
-    }
-    return token;
-  }
+  shm::Shared<Token> add(std::shared_ptr<Object> object);
 
   /// Throws: Error when there is none.
-  std::shared_ptr<Object> at(std::uint64_t id) const {
-    std::lock_guard const guard(mutex_);
-    auto const found = objects_.find(id);
-    if (found == objects_.end()) throw Error("Manager: the object has gone");
-    return found->second.object;
-  }
+  std::shared_ptr<Object> at(std::uint64_t id) const;
 
-  std::size_t size() const noexcept {
-    std::lock_guard const guard(mutex_);
-    return objects_.size();
-  }
+  std::size_t size() const noexcept;
 
   /// Destroys the object, unless somebody has it.
-  void forget(std::uint64_t id) noexcept {
-    if (shm::Heap::instance().arena().exists(id)) return;
-    std::shared_ptr<Object> gone;
-    std::lock_guard const guard(mutex_);
-    gone = take(id);
-  }
+  void forget(std::uint64_t id) noexcept;
   /// Destroys those that nobody has any more, among the `count` whose turn it is.
-  void sweep(std::size_t count) noexcept {
-    for (; count != 0; --count) {
-      std::uint64_t id = 0;
-      {
-        std::lock_guard const guard(mutex_);
-        if (order_.empty()) return;
-        next_ = next_ == 0 ? order_.size() - 1 : next_ - 1;  // what comes in its place was seen
-        if (next_ >= order_.size()) next_ = order_.size() - 1;
-        id = order_[next_];
-      }
-      forget(id);
-    }
-  }
+  void sweep(std::size_t count) noexcept;
   void sweep_all() noexcept { sweep(size()); }
 
   /// Destroys all. REQUIRES: no call is at one.
-  void clear() noexcept {
-    std::unordered_map<std::uint64_t, Entry> gone;
-    std::lock_guard const guard(mutex_);
-    gone.swap(objects_);
-    order_.clear();
-  }
+  void clear() noexcept;
 
  private:
   struct Entry {
@@ -137,17 +93,7 @@ class ObjectTable {
   static constexpr std::uint64_t kBetweenBurials = 64;
 
   /// REQUIRES: mutex_.
-  std::shared_ptr<Object> take(std::uint64_t id) noexcept {
-    auto const node = objects_.extract(id);
-    if (!node) return nullptr;
-    auto const [object, place] = node.mapped();
-    if (order_.back() != id) {
-      order_[place] = order_.back();
-      objects_.find(order_[place])->second.place = place;
-    }
-    order_.pop_back();
-    return object;
-  }
+  std::shared_ptr<Object> take(std::uint64_t id) noexcept;
 
   std::atomic<std::uint64_t> added_{0};
   mutable std::mutex mutex_;
@@ -158,3 +104,7 @@ class ObjectTable {
 };
 
 }  // namespace multiprocessing::serve
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/serve/object_table.ipp>
+#endif

@@ -157,40 +157,13 @@ void write_request(Message message, std::uint64_t object, Parts const&... parts)
   Code::write(message, parts...);
 }
 
-inline void begin_reply(Message reply, ReplyKind kind) {
-  reply.bytes.assign(1, static_cast<std::byte>(kind));
-  reply.parcel = {};
-}
+void begin_reply(Message reply, ReplyKind kind);
 /// REQUIRES: called while an exception is handled, which is written.
-inline void write_exception(Message reply) {
-  begin_reply(reply, ReplyKind::Exception);
-  auto record = wire::record_current_exception();
-  wire::add_origin(record, {launch::identity().name, os::this_pid(), {}});
-  reply.write(record);
-}
+void write_exception(Message reply);
 
 /// Answers a request: with what it throws, if it does.
-inline void answer(ObjectTable& objects, std::span<std::byte const> request,
-                   wire::Parcel const& parcel, Message reply) noexcept {
-  try {
-    begin_reply(reply, ReplyKind::Value);
-    RequestHead head;
-    if (request.size() < sizeof head) throw UnpicklingError("Manager: the request has no head");
-    std::memcpy(&head, request.data(), sizeof head);
-    auto const modules = os::ModuleTable::now();
-    auto* const code = wire::function_at<Answer>(head.code, modules);
-    if (code == nullptr) throw UnpicklingError("Manager: the request is for no function");
-    Request its{objects, modules, head.object, request.subspan(sizeof head), parcel, reply};
-    EndOfCopy const end_copy;  // that decoding has made
-    code(its);
-  } catch (...) {
-    try {
-      write_exception(reply);
-    } catch (...) {  // no memory: an empty reply says so
-      reply.bytes.clear();
-    }
-  }
-}
+void answer(ObjectTable& objects, std::span<std::byte const> request, wire::Parcel const& parcel,
+            Message reply) noexcept;
 
 /// The value of a reply. Throws: what the call has thrown; std::bad_alloc for an empty one.
 template <class Result>
@@ -205,3 +178,7 @@ Result read_reply(std::span<std::byte const> bytes, wire::Parcel const& parcel) 
 }
 
 }  // namespace multiprocessing::serve
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/serve/request.ipp>
+#endif

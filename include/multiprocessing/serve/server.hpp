@@ -41,18 +41,9 @@ namespace multiprocessing::serve {
 struct ServerState {
   std::atomic<std::uint64_t> process{0};  ///< participant and generation; 0: it has not begun
 
-  void begin() {
-    auto& heap = shm::Heap::instance();
-    auto const me = heap.me();
-    process = (std::uint64_t{me} + 1) << 32 | heap.arena().participant(me).generation();
-  }
+  void begin();
   /// Whether it has begun, and ended.
-  bool has_ended() const {
-    auto const who = process.load();
-    if (who == 0) return false;
-    auto const number = static_cast<shm::Number>((who >> 32) - 1);
-    return shm::Heap::instance().arena().is_dead(number, static_cast<std::uint32_t>(who));
-  }
+  bool has_ended() const;
 };
 
 /// Where a server is found: goes in messages.
@@ -60,10 +51,7 @@ struct ServerAddress {
   shm::Shared<ServerState> state;
   shm::Shared<channel::QueueState> reception;
 
-  static ServerAddress make() {
-    return {shm::Shared<ServerState>::make(0),
-            channel::QueueState::make({.messages = 0, .chunks = 0, .weight = 0})};
-  }
+  static ServerAddress make();
   std::uint64_t id() const noexcept { return state.id(); }
 
   using DecodesItself = void;
@@ -99,15 +87,7 @@ inline constexpr channel::Call kServe{"Manager", "serve"};
 inline constexpr channel::Content kPlain{.is_bytes = true};
 
 /// Sends a reply; what can not be sent for want of memory, as an empty one.
-inline void send_reply(channel::PipeEnd& end, Message reply) {
-  try {
-    channel::Outgoing message(kPlain, reply.bytes, reply.parcel);
-    channel::send_message(end, kServe, message, base::Deadline::never());
-  } catch (std::bad_alloc const&) {
-    channel::Outgoing nothing(kPlain, {});
-    channel::send_message(end, kServe, nothing, base::Deadline::never());
-  }
-}
+void send_reply(channel::PipeEnd& end, Message reply);
 }  // namespace server_detail
 
 /// Threads: run() by one. One a process.
@@ -118,10 +98,7 @@ class Server {
   Server& operator=(Server const&) = delete;
 
   /// That of this process; null when it is none, as a forked copy of one.
-  static Server* of_this_process() noexcept {
-    auto* const server = current().load();
-    return server != nullptr && server->forks_ == os::fork_generation() ? server : nullptr;
-  }
+  static Server* of_this_process() noexcept;
   std::uint64_t id() const noexcept { return address_.id(); }
   ObjectTable& objects() noexcept { return objects_; }
 
@@ -155,64 +132,15 @@ class Server {
  private:
   using Visit = serve::Visit<channel::PipeEnd>;
 
-  static std::atomic<Server*>& current() noexcept {
-    static std::atomic<Server*> server{nullptr};
-    return server;
-  }
+  static std::atomic<Server*>& current() noexcept;
 
   /// In place of a hello: why not. REQUIRES: called while an exception is handled.
-  static void refuse(channel::PipeEnd& end) noexcept {
-    try {
-      wire::Bytes bytes;
-      wire::Parcel nothing;
-      Message const reply{bytes, nothing};
-      write_exception(reply);
-      server_detail::send_reply(end, reply);
-    } catch (std::exception const&) {  // it sees that the end has gone
-    }
-  }
+  static void refuse(channel::PipeEnd& end) noexcept;
 
-  void serve(Visit& visit) noexcept {
-    try {
-      wire::Bytes hello;
-      wire::Parcel nothing;
-      begin_reply({hello, nothing}, ReplyKind::Value);
-      server_detail::send_reply(visit.end(), {hello, nothing});
-      while (answer_next(visit)) {
-      }
-    } catch (std::exception const&) {  // it has gone, or is given up, or there is no memory
-    }
-    visit.drop_end();  // first: an answer that nobody has read may have an object
-    try {
-      shm::Heap::instance().arena().bury_the_dead();
-    } catch (std::exception const&) {
-    }
-    objects_.sweep_all();
-  }
+  void serve(Visit& visit) noexcept;
 
   /// False: it has been stopped.
-  bool answer_next(Visit& visit) {
-    channel::Scratch scratch;
-    wire::Parcel parcel;
-    Message const reply{scratch.bytes(), parcel};
-    {
-      channel::Received request;
-      auto const take = [&](channel::Incoming const& incoming) { return request.take(incoming); };
-      if (!visit.set_answering(false)) return false;
-      static_cast<void>(visit.end().receive(server_detail::kServe, take, base::Deadline::never()));
-      if (!visit.set_answering(true)) return false;
-      if (request.bytes().size() ==
-          sizeof(std::uint64_t)) {  // the last proxy of an object has gone
-        std::uint64_t object = 0;
-        std::memcpy(&object, request.bytes().data(), sizeof object);
-        objects_.forget(object);
-        return true;
-      }
-      answer(objects_, request.bytes(), request.parcel(), reply);
-    }
-    server_detail::send_reply(visit.end(), reply);
-    return true;
-  }
+  bool answer_next(Visit& visit);
 
   ServerAddress const address_;
   unsigned const forks_ = os::fork_generation();
@@ -221,3 +149,7 @@ class Server {
 };
 
 }  // namespace multiprocessing::serve
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/serve/server.ipp>
+#endif

@@ -30,23 +30,10 @@ struct Exposed {
 /// Numbers of objects mean nothing in another session. Threads: all members safe.
 class Session {
  public:
-  std::uint64_t add(Exposed object) {
-    std::lock_guard const guard(mutex_);
-    objects_.emplace(++last_, std::move(object));
-    return last_;
-  }
+  std::uint64_t add(Exposed object);
   /// Throws: Error when there is none.
-  Exposed at(std::uint64_t number) const {
-    std::lock_guard const guard(mutex_);
-    auto const found = objects_.find(number);
-    if (found == objects_.end()) throw Error("the object has gone");
-    return found->second;
-  }
-  void remove(std::uint64_t number) noexcept {
-    std::unordered_map<std::uint64_t, Exposed>::node_type gone;  // is destroyed without the mutex
-    std::lock_guard const guard(mutex_);
-    gone = objects_.extract(number);
-  }
+  Exposed at(std::uint64_t number) const;
+  void remove(std::uint64_t number) noexcept;
 
  private:
   mutable std::mutex mutex_;
@@ -59,23 +46,9 @@ class Session {
 class Sessions {
  public:
   /// Throws: std::system_error.
-  std::pair<SessionKey, std::shared_ptr<Session>> begin() {
-    SessionKey key;
-    os::fill_with_random(std::as_writable_bytes(std::span(key)));
-    auto session = std::make_shared<Session>();
-    std::lock_guard const guard(mutex_);
-    std::erase_if(sessions_, [](auto const& each) { return each.second.expired(); });
-    sessions_.emplace(key, session);
-    return {key, std::move(session)};
-  }
+  std::pair<SessionKey, std::shared_ptr<Session>> begin();
   /// Throws: Error when it has ended.
-  std::shared_ptr<Session> join(SessionKey const& key) const {
-    std::lock_guard const guard(mutex_);
-    auto const found = sessions_.find(key);
-    auto session = found != sessions_.end() ? found->second.lock() : nullptr;
-    if (session == nullptr) throw Error("the session has ended, and its objects have gone");
-    return session;
-  }
+  std::shared_ptr<Session> join(SessionKey const& key) const;
 
  private:
   mutable std::mutex mutex_;
@@ -83,3 +56,7 @@ class Sessions {
 };
 
 }  // namespace multiprocessing::serve
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/serve/session.ipp>
+#endif

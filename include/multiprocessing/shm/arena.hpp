@@ -56,13 +56,7 @@ class Arena {
   /// REQUIRES: whoever enters an arena does not destroy it as long as the thread lives that
   /// entered. Reserves addresses for `wanted` bytes, or less where a limit forbids so many. Throws:
   /// std::system_error, std::bad_alloc.
-  Arena(char const* label, std::uint64_t wanted)
-      : segment_(label, wanted, ArenaLayout::kSmallest),
-        header_(make_header(segment_)),
-        blocks_(segment_, header_.blocks),
-        holds_(segment_) {
-    blocks_.begin();
-  }
+  Arena(char const* label, std::uint64_t wanted);
   /// The arena that lies in the segment that somebody else has made. Throws: Error when it is none
   /// of this version, std::system_error.
   explicit Arena(os::Fd segment)
@@ -78,19 +72,7 @@ class Arena {
   /// A place for a process that is about to be made by participant `parent`, whose holds it
   /// inherits, as fork wants it; kNobody as `parent` for none. kNobody: there is no room; from then
   /// on nothing is freed any more, because a process exists whose holds are not known.
-  Number claim(Number parent) {
-    Guarded const guarded(*this);
-    try {
-      Number const child = free_place();
-      holds_.clear(child);  // somebody may have been killed here, before the place was claimed
-      if (parent != kNobody) holds_.copy(parent, child, blocks_.count());
-      participant(child).claim();
-      return child;
-    } catch (std::exception const&) {
-      header_.is_immortal = true;
-      return kNobody;
-    }
-  }
+  Number claim(Number parent);
 
   /// The calling process takes the place that was claimed for it, which was of `generation` then.
   /// False when it has been taken away: this process was kept from running for a minute.
@@ -99,43 +81,27 @@ class Arena {
   /// What another process needs to have this arena.
   os::Fd const& segment_fd() const noexcept { return segment_.fd(); }
 
-  Participant& participant(Number number) noexcept {
-    return segment_.at<Participant>(ArenaLayout::kTable)[number];
-  }
+  Participant& participant(Number number) noexcept;
   Number participants() const noexcept { return header_.participants.load(); }
 
   /// Whether the process that had `number` when the place was of `generation` has ended.
-  bool is_dead(Number number, std::uint32_t generation) {
-    auto& who = participant(number);
-    return who.generation() != generation || who.is_free() || who.is_dead();
-  }
+  bool is_dead(Number number, std::uint32_t generation);
 
   /// Frees what only dead processes held.
-  void bury_the_dead() {
-    Guarded const guarded(*this);
-    bury_all_dead();
-  }
+  void bury_the_dead();
 
   // Blocks.
 
   /// A block of at least `size` bytes, aligned to a cache line, held by `me`.
   /// Throws: std::bad_alloc when the machine or the arena is full.
-  Number allocate(Number me, std::uint64_t size, Content content = Content::Zeros) {
-    return with_the_memory_of_the_dead(size, [&] { return try_allocate(me, size, content); });
-  }
+  Number allocate(Number me, std::uint64_t size, Content content = Content::Zeros);
 
   /// A block with addresses for `size` bytes, held by `me`, that gets its memory by resize(); what
   /// it has then is anything. Throws: std::bad_alloc when there are no such addresses left.
-  Number reserve(Number me, std::uint64_t size) {
-    auto const size_class = SizeClass::of(std::max(size, Blocks::kLargestSmall + 1));
-    return with_the_memory_of_the_dead(size, [&] { return take(me, size_class); });
-  }
+  Number reserve(Number me, std::uint64_t size);
 
   /// Addresses that no block has taken yet.
-  std::uint64_t unreserved() {
-    Guarded const guarded(*this);
-    return blocks_.untaken();
-  }
+  std::uint64_t unreserved();
 
   /// The first `size` bytes, at least, of a block that was reserved have memory from now on, what
   /// is behind them has none; what is in them stays. REQUIRES: no more than was reserved; one call
@@ -156,18 +122,10 @@ class Arena {
   static constexpr Number block_of(std::uint64_t id) noexcept { return static_cast<Number>(id); }
 
   /// Gives memory that free blocks keep, so that the next ones need not wait for it, to the system.
-  void trim() {
-    Guarded const guarded(*this);
-    blocks_.discard_warm();
-  }
+  void trim();
 
   /// Blocks in use, also those that only dead processes hold. For diagnosis.
-  Number used_blocks() {
-    Guarded const guarded(*this);
-    Number used = 0;
-    for (Number block = 0; block < blocks_.count(); ++block) used += blocks_.is_used(block) ? 1 : 0;
-    return used;
-  }
+  Number used_blocks();
   /// Bytes of memory that it has from the system. For diagnosis.
   std::uint64_t memory() const { return os::allocated_size(segment_.fd()); }
 
@@ -175,19 +133,10 @@ class Arena {
 
   /// REQUIRES, here and in adopt(): the block can not be freed meanwhile, because it is held, owned
   /// or referred to. Throws: std::bad_alloc.
-  void hold(Number me, Number block) {
-    if (me == kNobody || holds_.try_add(me, block)) return;
-    Guarded const guarded(*this);
-    holds_.add(me, block);
-  }
+  void hold(Number me, Number block);
 
   /// `me` does not hold the block any more. Frees it when nothing else keeps it.
-  void release(Number me, Number block) {
-    if (me == kNobody) return;
-    Guarded const guarded(*this);
-    holds_.remove(me, block);
-    free_unless_kept(block);
-  }
+  void release(Number me, Number block);
 
   /// Complexity: a load.
   bool holds(Number who, Number block) const noexcept { return holds_.holds(who, block); }
@@ -207,33 +156,16 @@ class Arena {
   /// The block lives as long as what the id `owner` names, also when nobody holds it. When that has
   /// gone by then, this does nothing. REQUIRES: the caller holds the block, and no chain of owners
   /// leads back to it. Complexity: two stores.
-  void give(Number block, std::uint64_t owner) noexcept {
-    if (!exists(owner)) return;
-    // The mark first: without it nobody looks for what the owner owns. On another block that has
-    // come in its place meanwhile it does no harm.
-    auto& mark = blocks_[block_of(owner)].owns;
-    if (!mark) mark = true;
-    blocks_[block].owner = owner;
-  }
+  void give(Number block, std::uint64_t owner) noexcept;
 
   /// It belongs to nobody any more. Frees it when nothing else keeps it.
-  void disown(Number block) {
-    blocks_[block].owner = 0;
-    Guarded const guarded(*this);
-    free_unless_kept(block);
-  }
+  void disown(Number block);
 
   /// It belongs to nobody any more, and is held by `me` before that. Throws: std::bad_alloc.
-  void adopt(Number me, Number block) {
-    hold(me, block);
-    blocks_[block].owner = 0;
-  }
+  void adopt(Number me, Number block);
 
   /// An id; 0 when it belongs to nobody, or what it belonged to has gone.
-  std::uint64_t owner_of(Number block) const noexcept {
-    auto const owner = blocks_[block].owner.load();
-    return exists(owner) ? owner : 0;
-  }
+  std::uint64_t owner_of(Number block) const noexcept;
 
   // What a block refers to. An envelope is the block of a message in which other blocks are named;
   // it keeps them as long as it exists.
@@ -246,21 +178,10 @@ class Arena {
   /// Makes the block an envelope: writes the list of references, and counts them. REQUIRES: the
   /// caller holds it and all targets; the first references_size() bytes are free for the list, and
   /// stay as they are; the block is none yet.
-  void refer(Number envelope, std::span<Number const> targets) {
-    auto* const list = reinterpret_cast<Number*>(data(envelope));
-    Guarded const guarded(*this);
-    list[0] = static_cast<Number>(targets.size());
-    std::copy(targets.begin(), targets.end(), list + 1);
-    blocks_[envelope].is_envelope = true;
-    for (Number const target : targets) ++blocks_[target].references;
-  }
+  void refer(Number envelope, std::span<Number const> targets);
 
   /// The blocks that it refers to. REQUIRES: the caller holds it.
-  std::span<Number const> references_of(Number envelope) const noexcept {
-    if (!blocks_[envelope].is_envelope) return {};
-    auto const* const list = reinterpret_cast<Number const*>(data(envelope));
-    return {list + 1, std::min<std::uint64_t>(list[0], size(envelope) / sizeof(Number) - 1)};
-  }
+  std::span<Number const> references_of(Number envelope) const noexcept;
 
   /// Whether a message refers to the block.
   bool is_referenced(Number block) const noexcept { return blocks_[block].references != 0; }
@@ -271,13 +192,9 @@ class Arena {
   void mark_vaulted(Number block) noexcept { blocks_[block].is_vaulted = true; }
   void unmark_vaulted(Number block) noexcept { blocks_[block].is_vaulted = false; }
   /// Whether what `id` named lives and is marked.
-  bool is_vaulted(std::uint64_t id) const noexcept {
-    return exists(id) && blocks_[block_of(id)].is_vaulted;
-  }
+  bool is_vaulted(std::uint64_t id) const noexcept;
   /// Whether one that was marked has been freed since this was called last.
-  bool take_freed_vaulted() noexcept {
-    return header_.has_freed_vaulted.load() && header_.has_freed_vaulted.exchange(false);
-  }
+  bool take_freed_vaulted() noexcept;
   os::RobustMutex& vault_guard() noexcept { return header_.vault_guard; }
   /// Perhaps. Guarded by that.
   std::atomic<bool>& vault_has_gaps() noexcept { return header_.vault_has_gaps; }
@@ -318,17 +235,12 @@ class Arena {
   static_assert(ArenaLayout::kHeader + sizeof(Header) <= ArenaLayout::kTable);
   static_assert(sizeof(Participant) <= ArenaLayout::kParticipantSize);
 
-  static Header& make_header(Segment const& segment) {
-    segment.commit({ArenaLayout::kHeader, round_up(sizeof(Header), ArenaLayout::kSmallPage)});
-    return *new (segment.data(ArenaLayout::kHeader)) Header;
-  }
+  static Header& make_header(Segment const& segment);
 
   /// Holds the guard; repairs first what the last holder left when it died.
   class Guarded {
    public:
-    explicit Guarded(Arena& arena) : arena_(arena) {
-      if (arena.header_.guard.lock() == os::Acquired::Recovered) arena.rebuild();
-    }
+    explicit Guarded(Arena& arena);
     Guarded(Guarded const&) = delete;
     Guarded& operator=(Guarded const&) = delete;
     ~Guarded() { arena_.header_.guard.unlock(); }
@@ -349,142 +261,35 @@ class Arena {
     }
   }
 
-  Number try_allocate(Number me, std::uint64_t size, Content content) {
-    Number const block = take(me, SizeClass::of(size));
-    try {
-      blocks_.prepare(block, size, content);
-    } catch (...) {
-      release(me, block);
-      throw;
-    }
-    return block;
-  }
+  Number try_allocate(Number me, std::uint64_t size, Content content);
 
-  Number take(Number me, SizeClass size_class) {
-    Guarded const guarded(*this);
-    return blocks_.take(size_class, [&](Number block) {
-      if (me != kNobody) holds_.add(me, block);
-    });
-  }
+  Number take(Number me, SizeClass size_class);
 
   // What follows: REQUIRES the guard.
 
-  Number free_place() {
-    bury_all_dead();
-    for (Number number = 0; number < participants(); ++number) {
-      if (participant(number).is_free()) return number;
-    }
-    Number const number = participants();
-    if (number == kParticipants) throw std::bad_alloc();
-    ArenaLayout::commit_entry(segment_, ArenaLayout::kTable, sizeof(Participant), number);
-    new (&participant(number)) Participant;
-    header_.participants = number + 1;
-    return number;
-  }
+  Number free_place();
 
-  void bury_all_dead() {
-    for (Number number = 0; number < participants(); ++number) {
-      auto& who = participant(number);
-      if (!who.is_free() && who.is_dead()) bury(number);
-    }
-  }
+  void bury_all_dead();
 
   /// Frees what is kept by nothing once `who` is gone, then its place.
-  void bury(Number who) {
-    holds_.clear(who);
-    for (Number first = 0; first < blocks_.count(); first += 64) {
-      auto garbage = unkept_of_64(first);
-      if (garbage != 0) garbage &= ~held_of_64(first);
-      for (; garbage != 0; garbage &= garbage - 1) {
-        free(first + static_cast<Number>(std::countr_zero(garbage)));
-      }
-    }
-    participant(who).free();
-  }
+  void bury(Number who);
 
-  std::uint64_t unkept_of_64(Number first) const noexcept {
-    std::uint64_t unkept = 0;
-    auto const end = std::min(first + 64, blocks_.count());
-    for (Number block = first; block < end; ++block) {
-      if (blocks_.is_used(block) && !is_kept(block)) unkept |= Holds::bit(block);
-    }
-    return unkept;
-  }
-  std::uint64_t held_of_64(Number block) noexcept {
-    std::uint64_t held = 0;
-    for (Number who = 0; who < participants(); ++who) {
-      if (!participant(who).is_free()) held |= holds_.of_64(who, block);
-    }
-    return held;
-  }
+  std::uint64_t unkept_of_64(Number first) const noexcept;
+  std::uint64_t held_of_64(Number block) noexcept;
 
   /// By something else than holds. To be asked before holds are looked at.
-  bool is_kept(Number block) const noexcept {
-    return exists(blocks_[block].owner) || is_referenced(block);
-  }
-  bool is_garbage(Number block) noexcept {
-    return blocks_.is_used(block) && !is_kept(block) &&
-           (held_of_64(block) & Holds::bit(block)) == 0;
-  }
+  bool is_kept(Number block) const noexcept;
+  bool is_garbage(Number block) noexcept;
 
   /// Buries those of its holders that are dead.
-  void free_unless_kept(Number block) {
-    if (is_kept(block)) return;
-    for (Number who = 0; who < participants(); ++who) {
-      if (participant(who).is_free() || !holds(who, block)) continue;
-      if (!participant(who).is_dead()) return;
-      bury(who);
-    }
-    if (is_garbage(block)) free(block);  // asked anew: the dead may have given it away at last
-  }
+  void free_unless_kept(Number block);
 
   /// Frees the block, unless it is free, and whatever becomes garbage by that.
-  void free(Number first) noexcept {
-    if (header_.is_immortal) return;
-    Number pending = kNobody;  // free blocks that are in no other list yet
-    auto const mark_free = [&](Number number) {
-      auto& block = blocks_[number];
-      block.state = Block::State::Free;
-      if (block.is_vaulted) header_.has_freed_vaulted = true;  // after it: who looks finds it freed
-      block.next = pending;
-      pending = number;
-    };
-    if (blocks_.is_used(first)) mark_free(first);
-    while (pending != kNobody) {
-      Number const number = pending;
-      auto& block = blocks_[number];
-      pending = block.next;
-      for (Number const target : references_of(number)) {
-        if (target >= blocks_.count()) continue;  // who has written over the list?
-        --blocks_[target].references;
-        if (is_garbage(target)) mark_free(target);
-      }
-      if (block.owns) {
-        for (Number other = 0; other < blocks_.count(); ++other) {
-          if (blocks_[other].owner == id(number) && is_garbage(other)) mark_free(other);
-        }
-      }
-      blocks_.put_back(number);
-    }
-  }
+  void free(Number first) noexcept;
 
   /// Everything that follows from the states of blocks, anew. Readers without the guard see the
   /// numbers of references change where they were wrong, only.
-  void rebuild() noexcept {
-    header_.has_freed_vaulted = true;  // perhaps
-    blocks_.rebuild();
-    for (Number block = 0; block < blocks_.count(); ++block) blocks_[block].recount = 0;
-    for (Number block = 0; block < blocks_.count(); ++block) {
-      if (!blocks_.is_used(block)) continue;
-      for (Number const target : references_of(block)) {
-        if (target < blocks_.count()) ++blocks_[target].recount;
-      }
-    }
-    for (Number number = 0; number < blocks_.count(); ++number) {
-      auto& block = blocks_[number];
-      if (block.references != block.recount) block.references = block.recount;
-    }
-  }
+  void rebuild() noexcept;
 
   Segment const segment_;
   Header& header_;
@@ -493,3 +298,7 @@ class Arena {
 };
 
 }  // namespace multiprocessing::shm
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/shm/arena.ipp>
+#endif

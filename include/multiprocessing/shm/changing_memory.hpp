@@ -48,43 +48,14 @@ class ChangingMemory {
   }
 
   /// Aligned to kAlignment. Throws: std::bad_alloc, and nothing has changed.
-  void* take(std::uint64_t size, UndoLog& log) {
-    if (size > limit()) throw std::bad_alloc();
-    auto const size_class = class_of(size);
-    log.make_room(kRoomOfAStep);
-    auto& list = free_[size_class.index()];
-    if (list != 0) {
-      auto* const free = at(list);
-      log.save(free, sizeof *free);
-      log.note(&list);
-      list = free->next;
-      return free;
-    }
-    auto const place = frontier_;
-    move_frontier(place, size_of(size_class), log);
-    log.note(&last_);
-    last_ = place;
-    return memory_.data() + place;
-  }
+  void* take(std::uint64_t size, UndoLog& log);
 
   /// Makes a piece larger where it is; whether that is possible: it lies last. Throws:
   /// std::bad_alloc, and nothing has changed.
-  bool extend(void* piece, std::uint64_t size, UndoLog& log) {
-    auto const place = place_of(piece);
-    if (place != last_ || size > limit() || rounded(size) > limit() - place) return false;
-    log.make_room(kRoomOfAStep);
-    move_frontier(place, rounded(size), log);
-    return true;
-  }
+  bool extend(void* piece, std::uint64_t size, UndoLog& log);
 
   /// REQUIRES: `size` is what it was taken with, or extended to; log.make_room(kRoomOfAStep).
-  void give_back(void* piece, std::uint64_t size, UndoLog& log) noexcept {
-    auto* const free = static_cast<Free*>(piece);
-    log.save(free, sizeof *free);
-    log.note(&given_back_);
-    *free = {given_back_, class_of(size).index()};
-    given_back_ = place_of(piece);
-  }
+  void give_back(void* piece, std::uint64_t size, UndoLog& log) noexcept;
   /// For the entries of the log that one call writes.
   static constexpr std::uint64_t kRoomOfAStep = 2 * UndoLog::room_for(16);
 
@@ -92,34 +63,11 @@ class ChangingMemory {
   bool has_given_back() const noexcept { return given_back_ != 0; }
   /// Puts some of what was given back where it can be taken from. REQUIRES: nothing was given back
   /// since the log was opened. Throws: std::bad_alloc.
-  void sort_given_back(UndoLog& log) {
-    constexpr int kAtOnce = 64;  // few, so that the log stays short
-    for (int i = 0; i < kAtOnce && given_back_ != 0; ++i) {
-      log.make_room(2 * kRoomOfAStep);
-      auto const place = given_back_;
-      auto* const free = at(place);
-      auto& list = free_[free->size_class];
-      log.save(free, sizeof *free);
-      log.note(&given_back_);
-      log.note(&list);
-      given_back_ = free->next;
-      free->next = list;
-      list = place;
-    }
-  }
+  void sort_given_back(UndoLog& log);
 
   /// All pieces are free. REQUIRES: nothing is taken any more as long as the log is open.
   /// Throws: std::bad_alloc.
-  void reset(UndoLog& log) {
-    log.save(&frontier_, sizeof frontier_);
-    log.save(&last_, sizeof last_);
-    log.save(&given_back_, sizeof given_back_);
-    log.save(free_.data(), sizeof free_);
-    frontier_ = kBegin;
-    last_ = 0;
-    given_back_ = 0;
-    free_.fill(0);
-  }
+  void reset(UndoLog& log);
 
  private:
   /// In the front of a piece that is free.
@@ -140,19 +88,10 @@ class ChangingMemory {
     return size_class.size() / kScale;
   }
 
-  Free* at(std::uint64_t place) const noexcept {
-    return reinterpret_cast<Free*>(memory_.data() + place);
-  }
-  std::uint64_t place_of(void const* piece) const noexcept {
-    return static_cast<std::uint64_t>(static_cast<std::byte const*>(piece) - memory_.data());
-  }
+  Free* at(std::uint64_t place) const noexcept;
+  std::uint64_t place_of(void const* piece) const noexcept;
 
-  void move_frontier(std::uint64_t place, std::uint64_t size, UndoLog& log) {
-    if (size > limit() - place) throw std::bad_alloc();
-    memory_.grow(place + size);
-    log.note(&frontier_);
-    frontier_ = place + size;
-  }
+  void move_frontier(std::uint64_t place, std::uint64_t size, UndoLog& log);
 
   GrowingBlock memory_;
   std::uint64_t frontier_ = kBegin;
@@ -162,3 +101,7 @@ class ChangingMemory {
 };
 
 }  // namespace multiprocessing::shm
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/shm/changing_memory.ipp>
+#endif

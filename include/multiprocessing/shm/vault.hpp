@@ -51,68 +51,28 @@ class Vault {
   /// holds the block, and has put nothing there, and, here and in take(), not the fork gate.
   /// Throws: std::system_error: ENOBUFS when there are kMost, ETOOMANYREFS where this user may not
   /// have so many under way, EBADF.
-  void put(Number block, int fd) {
-    os::ForkGateGuard const gate;
-    Guarded const guarded(*this);
-    close_unwanted();
-    auto& fds = os::is_file(fd) ? files_ : others_;
-    arena_.mark_vaulted(block);
-    try {
-      if (fds.size() < kMost && fds.push(arena_.id(block), fd)) return;
-      os::throw_error(ENOBUFS, "send", "too many descriptors are under way that nobody receives");
-    } catch (...) {
-      arena_.unmark_vaulted(block);
-      throw;
-    }
-  }
+  void put(Number block, int fd);
 
   /// None: it has been taken already. REQUIRES: the caller holds the block. Throws:
   /// std::system_error, EMFILE when this process may not have more; then it can be taken again.
-  os::Fd take(Number block) {
-    os::ForkGateGuard const gate;
-    Guarded const guarded(*this);
-    for (auto* const fds : {&files_, &others_}) {
-      for (std::size_t index = 0, size = fds->size(); index < size; ++index) {
-        if (fds->number_at(index) != arena_.id(block)) continue;
-        auto fd = fds->fd_at(index);
-        if (index > 0) arena_.vault_has_gaps() = true;
-        arena_.unmark_vaulted(block);
-        close_unwanted();
-        return fd;
-      }
-    }
-    return {};
-  }
+  os::Fd take(Number block);
 
   /// Closes those that nobody wants any more, if there may be such: to be called by those who free
   /// blocks. Those in gaps have to wait.
-  void tidy() noexcept {
-    if (!arena_.take_freed_vaulted()) return;
-    try {
-      Guarded const guarded(*this);
-      arena_.vault_has_gaps() = true;  // perhaps
-      pop_unwanted();
-    } catch (std::exception const&) {  // they stay until somebody comes
-    }
-  }
+  void tidy() noexcept;
 
   /// For who lets another process in.
   os::FdQueue const& files() const noexcept { return files_; }
   os::FdQueue const& others() const noexcept { return others_; }
 
   /// For diagnosis, and for who wants to know whether somebody's death could matter.
-  std::size_t size() {
-    Guarded const guarded(*this);
-    return files_.size() + others_.size();
-  }
+  std::size_t size();
 
  private:
   /// Holds the guard. What the last holder left when it died is unwanted, or there twice.
   class Guarded {
    public:
-    explicit Guarded(Vault& vault) : guard_(vault.arena_.vault_guard()) {
-      if (guard_.lock() == os::Acquired::Recovered) vault.arena_.vault_has_gaps() = true;
-    }
+    explicit Guarded(Vault& vault);
     Guarded(Guarded const&) = delete;
     Guarded& operator=(Guarded const&) = delete;
     ~Guarded() { guard_.unlock(); }
@@ -123,39 +83,12 @@ class Vault {
 
   // What follows: REQUIRES the guard.
 
-  bool is_wanted_at(os::FdQueue const& fds, std::size_t index) const {
-    return arena_.is_vaulted(fds.number_at(index));
-  }
-  void pop_unwanted() {
-    for (auto* const fds : {&files_, &others_}) {
-      while (fds->size() > 0 && !is_wanted_at(*fds, 0)) fds->pop();
-    }
-  }
+  bool is_wanted_at(os::FdQueue const& fds, std::size_t index) const;
+  void pop_unwanted();
 
   /// Closes all that nobody wants, but for files in gaps. REQUIRES: the fork gate.
-  void close_unwanted() noexcept {
-    try {
-      pop_unwanted();
-      if (!arena_.vault_has_gaps()) return;
-      for (auto left = count_gaps(); left > 0;) {
-        if (is_wanted_at(others_, 0)) {
-          if (!others_.push(others_.number_at(0), others_.fd_at(0).get())) return;
-        } else {
-          --left;
-        }
-        others_.pop();
-      }
-      arena_.vault_has_gaps() = false;
-    } catch (std::exception const&) {  // no descriptor to spare: the gaps are closed another time
-    }
-  }
-  std::size_t count_gaps() const {
-    std::size_t gaps = 0;
-    for (std::size_t index = 0, size = others_.size(); index < size; ++index) {
-      gaps += is_wanted_at(others_, index) ? 0 : 1;
-    }
-    return gaps;
-  }
+  void close_unwanted() noexcept;
+  std::size_t count_gaps() const;
 
   Arena& arena_;
   os::FdQueue files_;
@@ -163,3 +96,7 @@ class Vault {
 };
 
 }  // namespace multiprocessing::shm
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/shm/vault.ipp>
+#endif

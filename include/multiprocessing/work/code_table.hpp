@@ -29,9 +29,7 @@ struct CodeTable {
 
   shm::Offset places = 0;
 
-  wire::CodePlace& place(shm::Segment const& segment, CodeNumber number) const noexcept {
-    return segment.at<wire::CodePlace>(places)[number];
-  }
+  wire::CodePlace& place(shm::Segment const& segment, CodeNumber number) const noexcept;
 };
 
 /// The owner's side. Threads: external synchronization.
@@ -71,55 +69,26 @@ class CodeWriter {
   }
 
   /// How many there are. Threads: safe.
-  CodeNumber count() const noexcept {
-    return count_.load(std::memory_order_acquire);  // pairs with the store in add()
-  }
+  CodeNumber count() const noexcept;
   /// The next number is that of a place which another table has under it.
   /// Throws: std::bad_alloc when the table is full.
-  void copy(wire::CodePlace const& place) {
-    add(place);
-    known_.emplace_back();
-  }
+  void copy(wire::CodePlace const& place);
 
   /// For people; empty when nobody has that number.
-  std::string name_of(CodeNumber number) const {
-    if (number >= known_.size()) return {};
-    auto const& known = known_[number];
-    return known.address == 0 ? known.text : text_for(known.name, known.address);
-  }
+  std::string name_of(CodeNumber number) const;
 
  private:
   // How far ahead the table gets its pages.
   static constexpr CodeNumber kStep = 64;
 
   /// What lay at an address may be something else once a module has gone.
-  void forget_removed() {
-    auto const removed = os::removed_modules();
-    if (removed == removed_) return;
-    std::erase_if(numbers_, [](auto const& known) { return !known.second.is_permanent; });
-    removed_ = removed;
-  }
+  void forget_removed();
 
-  static std::string text_for(Name* name, std::uintptr_t address) {
-    return name != nullptr ? name() : os::linked_name(address);
-  }
+  static std::string text_for(Name* name, std::uintptr_t address);
 
-  static bool is_in_program(std::uintptr_t address) {
-    auto const module = os::module_at(address);
-    return module && module->path.empty();
-  }
+  static bool is_in_program(std::uintptr_t address);
 
-  CodeNumber add(wire::CodePlace const& place) {
-    auto const number = count();
-    if (number == CodeTable::kMost) throw std::bad_alloc();
-    if (number % kStep == 0) {
-      constexpr auto kSize = sizeof(wire::CodePlace);
-      segment_.commit({table_.places + number * kSize, kStep * kSize});
-    }
-    new (&table_.place(segment_, number)) wire::CodePlace(place);
-    count_.store(number + 1, std::memory_order_release);  // pairs with count()
-    return number;
-  }
+  CodeNumber add(wire::CodePlace const& place);
 
   shm::Segment const& segment_;
   CodeTable const& table_;
@@ -160,3 +129,7 @@ class CodeReader {
 };
 
 }  // namespace multiprocessing::work
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/work/code_table.ipp>
+#endif

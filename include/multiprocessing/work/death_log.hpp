@@ -48,68 +48,21 @@ class DeathLog {
   shm::Offset place = 0;
 
   /// The nursery is about to start this worker. Without memory it can not watch().
-  void expect(shm::Segment const& segment, std::size_t worker) noexcept {
-    os::prepare_crash_handler();
-    auto const ready = crashes_ready_.load();
-    if (worker >= ready) {
-      try {
-        auto const more = worker + 1 - ready;
-        segment.commit({place + ready * sizeof(Crash), more * sizeof(Crash)});
-      } catch (std::exception const&) {
-        return;
-      }
-      crashes_ready_ = static_cast<std::uint32_t>(worker + 1);
-    }
-    crash(segment, worker).clear();
-  }
+  void expect(shm::Segment const& segment, std::size_t worker) noexcept;
 
   /// In a worker: has it write down how it crashes.
-  void watch(shm::Segment const& segment, std::size_t worker) const noexcept {
-    if (worker < crashes_ready_.load()) os::install_crash_handler(crash(segment, worker));
-  }
+  void watch(shm::Segment const& segment, std::size_t worker) const noexcept;
 
   /// By the nursery: of a worker that has been reaped. Returns the number by which find() knows it,
   /// or 0 when there is no memory.
-  std::uint32_t add(shm::Segment const& segment, std::size_t worker, WorkerDeath death) noexcept {
-    std::string text;
-    try {
-      if (worker < crashes_ready_.load()) read_crash(crash(segment, worker), death, text);
-    } catch (std::exception const&) {  // no memory: what is there has to do
-    }
-    auto number = last_.load() + 1;
-    if (number == 0) ++number;  // after 2^32 deaths
-    auto const index = number % kKept;
-    auto& entry = this->entry(segment, index);
-    if ((entries_ready_.load() >> index & 1U) == 0) {
-      try {
-        segment.commit({offset_of_entry(index), sizeof(Entry)});
-      } catch (std::exception const&) {
-        return 0;
-      }
-      entries_ready_ = entries_ready_.load() | std::uint64_t{1} << index;
-    }
-    entry.write(number, death, text);
-    last_ = number;
-    return number;
-  }
+  std::uint32_t add(shm::Segment const& segment, std::size_t worker, WorkerDeath death) noexcept;
 
   /// Nothing when there was none of this number, or it is too long ago. Throws: std::bad_alloc.
-  std::optional<WorkerDeath> find(shm::Segment const& segment, std::uint32_t number) const {
-    auto const index = number % kKept;
-    if (number == 0 || (entries_ready_.load() >> index & 1U) == 0) return std::nullopt;
-    return entry(segment, index).read(number);
-  }
+  std::optional<WorkerDeath> find(shm::Segment const& segment, std::uint32_t number) const;
 
   /// The last deaths, at most `count` and kKept, the latest last: a line each, see
   /// WorkerDeath::line(). Throws: std::bad_alloc.
-  std::vector<std::string> last_lines(shm::Segment const& segment, std::uint32_t count) const {
-    std::vector<std::string> lines;
-    auto const last = last_.load();
-    for (auto back = std::min({count, kKept, last}); back != 0; --back) {
-      if (auto const death = find(segment, last - back + 1)) lines.push_back(death->line());
-    }
-    return lines;
-  }
+  std::vector<std::string> last_lines(shm::Segment const& segment, std::uint32_t count) const;
 
  private:
   struct alignas(base::kCacheLine) Crash : os::CrashRecord {};
@@ -200,33 +153,12 @@ class DeathLog {
   static constexpr shm::Offset kEntries = IdleWorkers::kMost * sizeof(Crash);
   static constexpr std::size_t kLongestFrame = 300;  // of a name that templates made
 
-  os::CrashRecord& crash(shm::Segment const& segment, std::size_t worker) const noexcept {
-    return segment.at<Crash>(place)[worker];
-  }
-  shm::Offset offset_of_entry(std::uint32_t index) const noexcept {
-    return place + kEntries + index * sizeof(Entry);
-  }
-  Entry& entry(shm::Segment const& segment, std::uint32_t index) const noexcept {
-    return *segment.at<Entry>(offset_of_entry(index));
-  }
+  os::CrashRecord& crash(shm::Segment const& segment, std::size_t worker) const noexcept;
+  shm::Offset offset_of_entry(std::uint32_t index) const noexcept;
+  Entry& entry(shm::Segment const& segment, std::uint32_t index) const noexcept;
 
   /// What the worker's handler has written, if that signal was its end.
-  static void read_crash(os::CrashRecord const& crash, WorkerDeath& death, std::string& text) {
-    auto const signal = crash.signal.load();
-    if (signal == 0 || death.status().signal() != signal) return;
-    death.crashed_by = signal;
-    if (crash.has_address.load()) death.details.fault_address = crash.address.load();
-    auto const count =
-        std::min<std::size_t>(crash.frame_count.load(), os::CrashRecord::kMostFrames);
-    for (std::size_t i = 0; i < count; ++i) {
-      auto frame = os::code_name(crash.frames[i].load());
-      if (frame.size() > kLongestFrame) {  // the end says where it is
-        constexpr std::size_t kEnd = 60;
-        frame.replace(kLongestFrame - kEnd, frame.size() - kLongestFrame, "...");
-      }
-      text += (i == 0 ? "" : "\n") + frame;
-    }
-  }
+  static void read_crash(os::CrashRecord const& crash, WorkerDeath& death, std::string& text);
 
   // written by the nursery
   std::atomic<std::uint32_t> crashes_ready_{0};  // of so many workers
@@ -237,3 +169,7 @@ class DeathLog {
 };
 
 }  // namespace multiprocessing::work
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/work/death_log.ipp>
+#endif

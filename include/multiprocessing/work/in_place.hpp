@@ -24,11 +24,11 @@
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/parcel.hpp>
 #include <multiprocessing/wire/refusal.hpp>
+#include <multiprocessing/work/chunk_context.hpp>
 #include <multiprocessing/work/crew.hpp>
 #include <multiprocessing/work/job.hpp>
 #include <multiprocessing/work/map.hpp>
 #include <multiprocessing/work/task_context.hpp>
-#include <multiprocessing/work/worker.hpp>
 
 namespace multiprocessing::work {
 

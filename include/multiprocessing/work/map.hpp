@@ -25,10 +25,10 @@
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/refusal.hpp>
 #include <multiprocessing/wire/representation.hpp>
+#include <multiprocessing/work/chunk_context.hpp>
 #include <multiprocessing/work/crew.hpp>
 #include <multiprocessing/work/job.hpp>
 #include <multiprocessing/work/waves.hpp>
-#include <multiprocessing/work/worker.hpp>
 
 namespace multiprocessing::work {
 
