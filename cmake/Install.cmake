@@ -14,7 +14,8 @@ if(TARGET multiprocessing_authentication)
 endif()
 # The same, of MPI.
 if(TARGET multiprocessing_mpi)
-  install(TARGETS multiprocessing_mpi EXPORT multiprocessingMpiTargets FILE_SET HEADERS)
+  install(TARGETS multiprocessing_mpi EXPORT multiprocessingMpiTargets
+          FILE_SET HEADERS FILE_SET layers)
   install(EXPORT multiprocessingMpiTargets NAMESPACE multiprocessing::
           DESTINATION "${package_dir}")
 endif()

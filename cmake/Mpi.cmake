@@ -13,10 +13,16 @@ endif()
 message(STATUS "multiprocessing: MPI ${MPI_CXX_VERSION}")
 add_library(multiprocessing_mpi INTERFACE)
 add_library(multiprocessing::mpi ALIAS multiprocessing_mpi)
-file(GLOB mpi_headers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/include/multiprocessing/mpi.hpp"
+file(GLOB mpi_layer CONFIGURE_DEPENDS
   "${CMAKE_CURRENT_SOURCE_DIR}/include/multiprocessing/mpi/*.hpp")
 target_sources(multiprocessing_mpi INTERFACE
-  FILE_SET HEADERS BASE_DIRS "${CMAKE_CURRENT_SOURCE_DIR}/include" FILES ${mpi_headers})
+  FILE_SET HEADERS BASE_DIRS "${CMAKE_CURRENT_SOURCE_DIR}/include"
+  FILES "${CMAKE_CURRENT_SOURCE_DIR}/include/multiprocessing/mpi.hpp"
+  FILE_SET layers TYPE HEADERS
+  BASE_DIRS "${CMAKE_CURRENT_SOURCE_DIR}/include" FILES ${mpi_layer})
 set_target_properties(multiprocessing_mpi PROPERTIES
   EXPORT_NAME mpi VERIFY_INTERFACE_HEADER_SETS ON)
+if(NOT MULTIPROCESSING_VERIFY_LAYERS)
+  set_target_properties(multiprocessing_mpi PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
+endif()
 target_link_libraries(multiprocessing_mpi INTERFACE multiprocessing MPI::MPI_CXX)

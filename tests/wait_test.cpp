@@ -154,7 +154,8 @@ TEST_CASE("processes start while another thread arms descriptors", "[wait]") {
   std::thread other([&, parent = parent] {
     while (!is_over) static_cast<void>(parent.try_recv());
   });
-  for (int i = 0; i < 100; ++i) {
+  long const rounds = support::setting("MULTIPROCESSING_TEST_FORKS", 40);
+  for (long i = 0; i < rounds; ++i) {
     mp::Process process([](mp::Connection<int> const& end) { static_cast<void>(end.try_recv()); },
                         parent);
     process.start();

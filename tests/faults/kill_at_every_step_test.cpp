@@ -37,7 +37,7 @@ long stride() {
 }
 
 /// For what takes longer: a pool for every attempt.
-long several(long steps) { return steps == 1 ? 1 : 23 * steps; }
+long several(long steps) { return steps == 1 ? 1 : 61 * steps; }
 
 /// A crew of one worker, and a call of map in another thread: the watchdog bites if it hangs.
 class Scene {
@@ -177,7 +177,7 @@ Waited wait_for_value(Stage& stage) {
 }  // namespace
 
 TEST_CASE("a waiter is killed at every step of its wait", "[faults]") {
-  auto const attempts = support::for_every_step(0, std::max(1L, stride() / 4), [&](long n) {
+  auto const attempts = support::for_every_step(0, std::max(1L, stride() / 3), [&](long n) {
     Shared const shared;
     support::Pipe go;
     support::RawChild victim([&] {

@@ -159,13 +159,13 @@ struct Course {
 // leaves the old one; after three times eight an emptied chunk is kept for that.
 constexpr double kFine = 0.06;  // for calls that are short
 constexpr Course kSmall{100, 10, 2};
-constexpr Course kNewChunk{8000, 8, 0, 3};
-constexpr Course kKeptChunk{8000, 24, 0, 3};
-constexpr Course kChunkToLeave{8000, 8, 2, 3};
+constexpr Course kNewChunk{8000, 8, 0, 5.8};
+constexpr Course kKeptChunk{8000, 24, 0, 5.8};
+constexpr Course kChunkToLeave{8000, 8, 2, 5.8};
 constexpr Course kFirst{100, 0, 0};
 constexpr Course kInBlocks{9000, 10, 2, 5};
 constexpr Course kLoans{50, 10, 2};
-constexpr Course kFiles{0, 3, 2, 2};
+constexpr Course kFiles{0, 3, 2, 3.4};
 
 /// Messages are numbered as they are put. What was put and got by calls that returned is noted.
 template <class Kind>
@@ -453,8 +453,8 @@ TEST_CASE("a wait for several is killed at every step: whoever else waits is tol
       REQUIRE(drain().empty());
     }
   };
-  kill_at_every_step([] { return WaitForBoth(); });
-  kill_at_every_step<Steps::AfterItsWaking>([] { return WaitForBoth(); });
+  kill_at_every_step([] { return WaitForBoth(); }, 3.4);
+  kill_at_every_step<Steps::AfterItsWaking>([] { return WaitForBoth(); }, 3.4);
 }
 
 TEST_CASE("a put is killed at every step: what can be got is got by who waits for it", "[faults]") {
@@ -528,7 +528,7 @@ TEST_CASE("a queue is shut down: killed at every step, it is or is not, for ever
     }
   };
   for (bool const at_once : {false, true}) {
-    kill_at_every_step([=] { return Shut(at_once); });
+    kill_at_every_step([=] { return Shut(at_once); }, 2.6);
   }
 }
 

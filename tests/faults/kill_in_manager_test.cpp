@@ -70,7 +70,7 @@ TEST_CASE("a client is killed at every step of its first call", "[faults]") {
       check_others();
     }
   };
-  CHECK(support::kill_at_every_step(support::stride(8), [&] { return Call(shared); }) > 1);
+  CHECK(support::kill_at_every_step(support::stride(53), [&] { return Call(shared); }) > 1);
 }
 
 TEST_CASE("a client is killed at every step of a later call", "[faults]") {
@@ -78,14 +78,14 @@ TEST_CASE("a client is killed at every step of a later call", "[faults]") {
   struct Call : WithDict {
     using WithDict::WithDict;
     void prepare() { dict[1] = "before"; }
-    void victim() { dict[1] = std::string(20'000, 'x'); }  // in a block
+    void victim() { dict[1] = std::string(9'000, 'x'); }  // in a block
     void check() {
       auto const value = dict.at(1);
-      REQUIRE((value == "before" || value == std::string(20'000, 'x')));
+      REQUIRE((value == "before" || value == std::string(9'000, 'x')));
       check_others();
     }
   };
-  CHECK(support::kill_at_every_step(support::stride(4), [&] { return Call(shared); }) > 1);
+  CHECK(support::kill_at_every_step(support::stride(17), [&] { return Call(shared); }) > 1);
 }
 
 TEST_CASE("a client is killed at every step of making an object and dropping it", "[faults]") {
@@ -96,7 +96,7 @@ TEST_CASE("a client is killed at every step of making an object and dropping it"
     void victim() { shared->manager.list<std::string>({"text"}); }
     void check() { check_others(); }
   };
-  CHECK(support::kill_at_every_step(support::stride(8), [&] { return Make(shared); }) > 1);
+  CHECK(support::kill_at_every_step(support::stride(11), [&] { return Make(shared); }) > 1);
 }
 
 TEST_CASE("a storm of kills over clients loses no call and doubles none", "[faults]") {

@@ -121,7 +121,7 @@ TEST_CASE("a task is run with an annex for its result: killed at every step, it 
 TEST_CASE("a task is run with blocks: killed at every step, it is done or lost", "[faults]") {
   std::string const large(1000, 'x');
   auto const outcomes = kill_worker_at_every_step(
-      1, [&](auto const& crew) { return submit_call(crew, "test", {}, &twice, large); },
+      5, [&](auto const& crew) { return submit_call(crew, "test", {}, &twice, large); },
       [&](TaskGroup const& group) { REQUIRE(collect_one<std::string>(group) == large + large); });
   CHECK(outcomes.settled > 0);
   CHECK(outcomes.lost > 0);

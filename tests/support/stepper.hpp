@@ -2,6 +2,7 @@
 // Runs a process instruction by instruction, so that it can be killed at any of them.
 #pragma once
 
+#include <sched.h>
 #include <sys/ptrace.h>
 #include <sys/user.h>
 #include <sys/wait.h>
@@ -39,13 +40,18 @@ class Stepper {
   /// Runs up to `count` instructions. Returns how many it has run: fewer when the process has
   /// ended or gone to sleep in the kernel.
   long step(long count) {
+    share_processor();
     for (long done = 0; done < count; ++done) {
       if (pid_ < 0) return done;
       ::ptrace(PTRACE_SINGLESTEP, pid_, 0, signal_);
       int status = 0;
       if (!wait_while_running(status)) return done;
       if (!note(status)) return done;
-      if (signal_ == 0) run_over_what_is_one_step();
+      if (signal_ == 0) {
+        run_over_what_is_one_step();
+      } else {
+        place_ = 0;
+      }
     }
     return count;
   }
@@ -53,7 +59,7 @@ class Stepper {
   /// Whether the next instruction is a system call.
   bool is_at_system_call() {
 #ifdef __x86_64__
-    long const here = pid_ < 0 ? 0 : place();
+    long const here = pid_ < 0 ? 0 : place_ != 0 ? place_ : place();
     auto const [known, is_new] = calls_.try_emplace(here, false);
     constexpr long kSyscall = 0x050f;
     if (is_new && here != 0) {
@@ -66,6 +72,7 @@ class Stepper {
   }
 
   void kill() {
+    leave_processor();
     if (pid_ < 0) return;
     ::kill(pid_, SIGKILL);
     int status = 0;
@@ -76,6 +83,23 @@ class Stepper {
   }
 
  private:
+  /// A step hands over to the process and back: on one processor in a third of the time that two
+  /// take to wake each other.
+  void share_processor() {
+    if (shares_processor_ || pid_ < 0) return;
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(static_cast<std::size_t>(::sched_getcpu()), &here);
+    shares_processor_ = ::sched_getaffinity(0, sizeof processors_, &processors_) == 0 &&
+                        ::sched_setaffinity(0, sizeof here, &here) == 0;
+    if (shares_processor_) ::sched_setaffinity(pid_, sizeof here, &here);
+  }
+  void leave_processor() {
+    if (std::exchange(shares_processor_, false)) {
+      ::sched_setaffinity(0, sizeof processors_, &processors_);
+    }
+  }
+
   /// False: the process has ended.
   bool note(int status) {
     if (!WIFSTOPPED(status)) {
@@ -171,7 +195,9 @@ class Stepper {
 
   pid_t pid_;  // -1: has ended
   int signal_ = 0;
-  long place_ = 0;  // of the instruction that came last
+  long place_ = 0;  // of the next instruction; 0: not known
+  bool shares_processor_ = false;
+  cpu_set_t processors_{};  // of the calling thread, elsewhere
   long vdso_begin_ = 0;
   long vdso_end_ = 0;                     // 0: not looked for yet
   std::unordered_map<long, bool> calls_;  // instructions, and whether they are system calls

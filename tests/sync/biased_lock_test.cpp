@@ -142,7 +142,8 @@ TEST_CASE("who is killed inside leaves the lock to the next one, who is told", "
 TEST_CASE("one who is killed while it takes the bias from the dead hides nothing",
           "[biased_lock][faults]") {
   if (!can_have_bias()) return;
-  long const stride = support::setting("MULTIPROCESSING_TEST_STRIDE", 41);
+  long const stride =
+      support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 997 : 41);
   auto const attempts = support::for_every_step(0, stride, [&](long n) {
     Shared const shared;
     auto const first = stay_inside(shared->lock, [&] { get_bias(shared->lock); });
