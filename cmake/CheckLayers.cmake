@@ -19,7 +19,7 @@ function(layer_of path result)
   set(${result} ${index} PARENT_SCOPE)
 endfunction()
 
-file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*.hpp")
+file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*.hpp" "${INCLUDE_DIR}/*.ipp")
 if(NOT headers)
   message(FATAL_ERROR "no headers below ${INCLUDE_DIR}")
 endif()

@@ -25,6 +25,7 @@ write_basic_package_version_file("${PROJECT_BINARY_DIR}/multiprocessingConfigVer
   COMPATIBILITY SameMinorVersion ARCH_INDEPENDENT)
 install(FILES "${PROJECT_BINARY_DIR}/multiprocessingConfig.cmake"
               "${PROJECT_BINARY_DIR}/multiprocessingConfigVersion.cmake"
+              "${CMAKE_CURRENT_LIST_DIR}/Compiled.cmake" "${CMAKE_CURRENT_LIST_DIR}/compiled.cpp"
         DESTINATION "${package_dir}")
 
 # pkg-config's files find the headers from where they lie, so that the whole may be moved.
