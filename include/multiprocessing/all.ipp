@@ -4,7 +4,8 @@
 #pragma once
 
 #ifndef MULTIPROCESSING_SEPARATE_COMPILATION
-#error "multiprocessing: all.ipp is for programs that are compiled with \
+#error \
+    "multiprocessing: all.ipp is for programs that are compiled with \
 -DMULTIPROCESSING_SEPARATE_COMPILATION; others have it all in the headers"
 #endif
 

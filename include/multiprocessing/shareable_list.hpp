@@ -15,10 +15,7 @@
 
 #include <poll.h>
 
-#include <algorithm>
 #include <atomic>
-#include <cerrno>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -26,13 +23,10 @@
 #include <initializer_list>
 #include <iterator>
 #include <memory>
-#include <new>
 #include <ostream>
 #include <span>
 #include <sstream>
-#include <stdexcept>
 #include <string>
-#include <system_error>
 #include <typeinfo>
 #include <utility>
 #include <vector>
@@ -42,7 +36,6 @@
 #include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
-#include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/shareable_value.hpp>
 #include <multiprocessing/shared_memory.hpp>
 

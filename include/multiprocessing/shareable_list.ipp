@@ -1,35 +1,29 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of shareable_list.hpp.
 #pragma once
 
 #include <poll.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <initializer_list>
 #include <iterator>
 #include <memory>
 #include <new>
-#include <ostream>
 #include <span>
 #include <sstream>
 #include <stdexcept>
 #include <string>
 #include <system_error>
-#include <typeinfo>
-#include <utility>
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
-#include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/shareable_list.hpp>

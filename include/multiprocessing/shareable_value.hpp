@@ -8,8 +8,6 @@
 #include <ostream>
 #include <span>
 #include <string>
-#include <string_view>
-#include <type_traits>
 #include <variant>
 
 #include <multiprocessing/base/errors.hpp>

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of shareable_value.hpp.
 #pragma once
 
 #include <cstddef>

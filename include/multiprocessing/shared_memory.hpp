@@ -15,31 +15,21 @@
 
 #include <sys/types.h>
 
-#include <algorithm>
-#include <atomic>
 #include <cerrno>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <exception>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <span>
-#include <stdexcept>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
-#include <climits>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/repr.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/mapping.hpp>
-#include <multiprocessing/os/memfd.hpp>
-#include <multiprocessing/os/memory.hpp>
 #include <multiprocessing/os/named_memory.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/value.hpp>

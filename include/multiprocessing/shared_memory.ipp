@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of shared_memory.hpp.
 #pragma once
 
 #include <sys/types.h>
@@ -6,9 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <concepts>
 #include <cstddef>
-#include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
@@ -16,10 +15,8 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
-#include <climits>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/repr.hpp>

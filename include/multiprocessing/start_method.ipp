@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of start_method.hpp.
 #pragma once
 
 #include <stdexcept>
@@ -6,7 +7,6 @@
 #include <utility>
 
 #include <multiprocessing/base/separate_compilation.hpp>
-#include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/launch/spawn_child.hpp>
 #include <multiprocessing/start_method.hpp>
 

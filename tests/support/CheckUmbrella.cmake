@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: BSL-1.0
 # multiprocessing.hpp includes every flat header, and nothing else; but not what needs more than the
-# library does.
+# library does. multiprocessing/all.ipp includes every file of bodies.
 file(GLOB flat RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/multiprocessing/*.hpp")
 list(REMOVE_ITEM flat multiprocessing/asio.hpp multiprocessing/mpi.hpp)
 file(STRINGS "${INCLUDE_DIR}/multiprocessing.hpp" lines REGEX "^#include")
@@ -13,4 +13,14 @@ list(SORT flat)
 list(SORT included)
 if(NOT flat STREQUAL included)
   message(FATAL_ERROR "flat headers: ${flat}\nincluded:     ${included}")
+endif()
+
+file(GLOB_RECURSE bodies RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*.ipp")
+list(REMOVE_ITEM bodies multiprocessing/all.ipp)
+file(STRINGS "${INCLUDE_DIR}/multiprocessing/all.ipp" lines REGEX "^#include")
+list(TRANSFORM lines REPLACE "^#include <([^>]+)>.*" "\\1" OUTPUT_VARIABLE included)
+list(SORT bodies)
+list(SORT included)
+if(NOT bodies STREQUAL included)
+  message(FATAL_ERROR "files of bodies: ${bodies}\nin all.ipp:       ${included}")
 endif()

@@ -4,8 +4,8 @@
 //
 //   by default                             in every translation unit, as in any header-only library
 //   -DMULTIPROCESSING_SEPARATE_COMPILATION once, in the one that includes multiprocessing/all.ipp
-//                                          (CMake: multiprocessing::compiled); all translation units
-//                                          of a program then have to agree on the macro
+//                                          (CMake: multiprocessing::compiled); all translation
+//                                          units of a program then have to agree on the macro
 #pragma once
 
 #ifdef MULTIPROCESSING_SEPARATE_COMPILATION

@@ -9,7 +9,6 @@
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <list>
@@ -17,17 +16,13 @@
 #include <mutex>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <utility>
-#include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/address.hpp>
 #include <multiprocessing/channel/authentication.hpp>
 #include <multiprocessing/channel/closable_fd.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
-#include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/socket.hpp>
 

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of acceptor.hpp.
 #pragma once
 
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 
-#include <atomic>
-#include <chrono>
-#include <cstddef>
 #include <list>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <system_error>
 #include <utility>

@@ -4,20 +4,15 @@
 
 #include <sys/socket.h>
 
-#include <array>
-#include <charconv>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <ostream>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
-#include <multiprocessing/os/random.hpp>
 #include <multiprocessing/os/socket_address.hpp>
 
 namespace multiprocessing {

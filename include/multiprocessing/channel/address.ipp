@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of address.hpp.
 #pragma once
 
 #include <sys/socket.h>
 
 #include <array>
 #include <charconv>
-#include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <ostream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <type_traits>
-#include <utility>
 #include <vector>
 
 #include <multiprocessing/base/separate_compilation.hpp>

@@ -14,7 +14,6 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -22,15 +21,12 @@
 #include <memory>
 #include <optional>
 #include <span>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
-#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
-#include <multiprocessing/os/random.hpp>
 
 namespace multiprocessing {
 

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of authentication.hpp.
 #pragma once
 
 #include <array>
-#include <atomic>
-#include <chrono>
-#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <memory>
-#include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>

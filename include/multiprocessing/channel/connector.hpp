@@ -2,19 +2,12 @@
 // The other side of an acceptor.
 #pragma once
 
-#include <cstddef>
 #include <memory>
-#include <stdexcept>
-#include <system_error>
-#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/address.hpp>
 #include <multiprocessing/channel/authentication.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
-#include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/socket.hpp>
 
 namespace multiprocessing::channel {
 

@@ -21,10 +21,8 @@
 #include <multiprocessing/channel/lane.hpp>
 #include <multiprocessing/os/doorbell.hpp>
 #include <multiprocessing/os/epoll.hpp>
-#include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/os/timer.hpp>
-#include <multiprocessing/shm/heap.hpp>
 
 namespace multiprocessing::channel {
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of readiness.hpp.
 #pragma once
 
-#include <chrono>
-#include <cstdint>
 #include <map>
 #include <utility>
 
@@ -14,7 +13,6 @@
 #include <multiprocessing/os/epoll.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/thread.hpp>
-#include <multiprocessing/os/timer.hpp>
 #include <multiprocessing/shm/heap.hpp>
 
 namespace multiprocessing::channel {

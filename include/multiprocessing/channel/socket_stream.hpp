@@ -10,25 +10,18 @@
 #include <poll.h>
 #include <sys/uio.h>
 
-#include <algorithm>
-#include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <limits>
 #include <mutex>
 #include <optional>
 #include <span>
-#include <stdexcept>
-#include <string>
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/closable_fd.hpp>
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/socket.hpp>
 #include <multiprocessing/wire/encoder.hpp>
 
 namespace multiprocessing::channel {

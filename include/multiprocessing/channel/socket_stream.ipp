@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of socket_stream.hpp.
 #pragma once
 
 #include <poll.h>
@@ -6,11 +7,8 @@
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
-#include <limits>
 #include <mutex>
 #include <optional>
 #include <span>

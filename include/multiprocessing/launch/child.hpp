@@ -7,23 +7,16 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include <array>
-#include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <span>
-#include <string>
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
 #include <multiprocessing/launch/process_tree.hpp>
-#include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/pidfd.hpp>
-#include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/shm/heap.hpp>
 
 namespace multiprocessing::launch {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of child.hpp.
 #pragma once
 
 #include <poll.h>
@@ -7,14 +8,11 @@
 
 #include <array>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
-#include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>

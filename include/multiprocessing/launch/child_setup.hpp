@@ -7,9 +7,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -21,14 +19,9 @@
 #include <vector>
 
 #include <multiprocessing/channel/inheritance.hpp>
-#include <multiprocessing/launch/life_line.hpp>
 #include <multiprocessing/launch/sigint_policy.hpp>
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/poll.hpp>
-#include <multiprocessing/os/scheduling.hpp>
-#include <multiprocessing/os/signals.hpp>
-#include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing {
 

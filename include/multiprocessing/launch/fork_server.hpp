@@ -19,27 +19,19 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include <array>
-#include <atomic>
-#include <cerrno>
 #include <chrono>
-#include <csignal>
-#include <cstddef>
 #include <cstring>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <string>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/child.hpp>
-#include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/letter.hpp>
 #include <multiprocessing/launch/server_target.hpp>
@@ -47,12 +39,6 @@
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
 #include <multiprocessing/os/fd_message.hpp>
-#include <multiprocessing/os/fork_gate.hpp>
-#include <multiprocessing/os/handoff.hpp>
-#include <multiprocessing/os/pidfd.hpp>
-#include <multiprocessing/os/poll.hpp>
-#include <multiprocessing/os/process.hpp>
-#include <multiprocessing/os/signals.hpp>
 
 namespace multiprocessing::launch {
 

@@ -3,19 +3,14 @@
 // them half changed.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
-#include <exception>
 #include <memory>
 #include <mutex>
 #include <utility>
 #include <vector>
 
-#include <multiprocessing/launch/handler_gate.hpp>
 #include <multiprocessing/launch/log_record.hpp>
 #include <multiprocessing/launch/stderr_handler.hpp>
-#include <multiprocessing/os/fork_gate.hpp>
-#include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/shm/heap.hpp>
 
 namespace multiprocessing::launch {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of handler_list.hpp.
 #pragma once
 
 #include <algorithm>
@@ -7,7 +8,6 @@
 #include <memory>
 #include <mutex>
 #include <utility>
-#include <vector>
 
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/launch/handler_gate.hpp>

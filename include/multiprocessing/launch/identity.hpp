@@ -7,10 +7,8 @@
 #include <atomic>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/process.hpp>
 
 namespace multiprocessing::launch {

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of identity.hpp.
 #pragma once
 
 #include <sys/types.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
-#include <utility>
 
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/launch/identity.hpp>
-#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/process.hpp>
 

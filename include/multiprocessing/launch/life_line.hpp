@@ -10,18 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
-#include <csignal>
-#include <string>
-
-#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/poll.hpp>
-#include <multiprocessing/os/process.hpp>
-#include <multiprocessing/os/signals.hpp>
-#include <multiprocessing/os/system_call.hpp>
-#include <multiprocessing/os/thread.hpp>
 
 namespace multiprocessing::launch {
 

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of life_line.hpp.
 #pragma once
 
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <csignal>
 #include <string>
 
-#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/launch/life_line.hpp>
 #include <multiprocessing/os/fd.hpp>

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of process_record.hpp.
 #pragma once
 
 #include <sys/single_threaded.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <functional>
-#include <list>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <string>
-#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>

@@ -7,17 +7,9 @@
 #pragma once
 
 #include <atomic>
-#include <exception>
-#include <memory>
-#include <optional>
 #include <string>
-#include <system_error>
 
-#include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/base/scope_guard.hpp>
 #include <multiprocessing/launch/log_record.hpp>
-#include <multiprocessing/os/process.hpp>
-#include <multiprocessing/os/stdio.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/sync/mutex.hpp>
 

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of stderr_handler.hpp.
 #pragma once
 
-#include <atomic>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <system_error>
 

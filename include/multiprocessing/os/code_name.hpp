@@ -8,14 +8,8 @@
 #include <link.h>
 #include <unistd.h>
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <string>
-#include <climits>
-
-#include <multiprocessing/base/type_name.hpp>
 
 namespace multiprocessing::os {
 

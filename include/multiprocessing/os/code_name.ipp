@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of code_name.hpp.
 #pragma once
 
 #include <dlfcn.h>

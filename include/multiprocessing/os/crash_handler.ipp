@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of crash_handler.hpp.
 #pragma once
 
 #include <dlfcn.h>
@@ -10,13 +11,11 @@
 #include <unistd.h>
 #include <unwind.h>
 
-#include <array>
 #include <atomic>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
 
-#include <multiprocessing/base/sanitizers.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/os/crash_handler.hpp>
 #include <multiprocessing/os/signals.hpp>

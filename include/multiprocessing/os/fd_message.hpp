@@ -5,17 +5,11 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <algorithm>
-#include <array>
-#include <cerrno>
 #include <cstddef>
-#include <cstring>
 #include <span>
-#include <utility>
 #include <vector>
 
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
 

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of fd_message.hpp.
 #pragma once
 
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
 #include <span>
 #include <utility>
-#include <vector>
 
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/os/fd.hpp>

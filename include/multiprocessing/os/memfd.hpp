@@ -10,15 +10,8 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
 #include <cstddef>
 #include <cstdint>
-#include <new>
-
-#include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/memory.hpp>
-#include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
 

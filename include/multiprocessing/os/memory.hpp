@@ -3,13 +3,9 @@
 // process when there are no more; so who asks for much asks here first.
 #pragma once
 
-#include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <string>
-
-#include <multiprocessing/os/text_file.hpp>
 
 namespace multiprocessing::os {
 

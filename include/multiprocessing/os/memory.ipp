@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of memory.hpp.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <string>
 
 #include <multiprocessing/base/separate_compilation.hpp>

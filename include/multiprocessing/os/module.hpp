@@ -13,10 +13,7 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
-
-#include <multiprocessing/os/fork_gate.hpp>
 
 namespace multiprocessing::os {
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of module.hpp.
 #pragma once
 
 #include <elf.h>
@@ -10,9 +11,7 @@
 #include <cstring>
 #include <memory>
 #include <optional>
-#include <string>
 #include <utility>
-#include <vector>
 
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/os/fork_gate.hpp>

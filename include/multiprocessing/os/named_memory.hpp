@@ -10,19 +10,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <cerrno>
-#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <climits>
 
-#include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/memfd.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of named_memory.hpp.
 #pragma once
 
 #include <fcntl.h>
@@ -7,14 +8,11 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <chrono>
 #include <cstddef>
-#include <optional>
 #include <string>
 #include <string_view>
-#include <climits>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>

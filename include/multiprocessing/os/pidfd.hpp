@@ -10,17 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
-#include <csignal>
 #include <cstdint>
 #include <optional>
-#include <string>
-#include <string_view>
 
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/system_call.hpp>
-#include <multiprocessing/os/text_file.hpp>
 
 namespace multiprocessing::os {
 

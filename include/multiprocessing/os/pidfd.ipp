@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of pidfd.hpp.
 #pragma once
 
 #include <poll.h>

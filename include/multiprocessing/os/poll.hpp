@@ -7,13 +7,10 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <cstdint>
 #include <span>
-#include <string>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
 

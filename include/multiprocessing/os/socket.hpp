@@ -15,9 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <cerrno>
-#include <chrono>
 #include <cstddef>
 #include <optional>
 #include <span>
@@ -25,9 +22,7 @@
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/os/fd.hpp>
-#include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/socket_address.hpp>
-#include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of socket_address.hpp.
 #pragma once
 
 #include <arpa/inet.h>

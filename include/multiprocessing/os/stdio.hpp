@@ -9,16 +9,13 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <ctime>
-#include <iostream>
 #include <optional>
 #include <string_view>
 #include <typeinfo>
-#include <climits>
 #if __has_include(<ext/stdio_sync_filebuf.h>)
 #include <ext/stdio_sync_filebuf.h>
 #endif

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of stdio.hpp.
 #pragma once
 
 #include <ext/stdio_sync_filebuf.h>
@@ -17,8 +18,6 @@
 #include <iostream>
 #include <optional>
 #include <string_view>
-#include <typeinfo>
-#include <climits>
 
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/os/fd.hpp>

@@ -5,14 +5,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <charconv>
-#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
-#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/system_call.hpp>
 
 namespace multiprocessing::os {

@@ -3,16 +3,11 @@
 #pragma once
 
 #include <chrono>
-#include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <memory>
-#include <span>
 #include <utility>
 #include <vector>
 
-#include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/call.hpp>
 #include <multiprocessing/channel/message.hpp>
 #include <multiprocessing/channel/pipe_end.hpp>

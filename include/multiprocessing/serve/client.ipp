@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of client.hpp.
 #pragma once
 
-#include <chrono>
-#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <memory>
 #include <span>
-#include <utility>
-#include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
@@ -17,11 +14,9 @@
 #include <multiprocessing/channel/message.hpp>
 #include <multiprocessing/channel/pipe_end.hpp>
 #include <multiprocessing/channel/queue_end.hpp>
-#include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/serve/client.hpp>
 #include <multiprocessing/serve/request.hpp>
 #include <multiprocessing/serve/server.hpp>
-#include <multiprocessing/wire/parcel.hpp>
 
 namespace multiprocessing::serve {
 

@@ -6,27 +6,21 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <new>
 #include <optional>
 #include <span>
-#include <string>
-#include <system_error>
 #include <type_traits>
 #include <utility>
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/address.hpp>
 #include <multiprocessing/channel/authentication.hpp>
 #include <multiprocessing/channel/call.hpp>
 #include <multiprocessing/channel/connector.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
-#include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/thread.hpp>
 #include <multiprocessing/serve/network_request.hpp>
 #include <multiprocessing/serve/network_streams.hpp>
-#include <multiprocessing/wire/archive.hpp>
 
 namespace multiprocessing::serve {
 

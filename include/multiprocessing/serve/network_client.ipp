@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of network_client.hpp.
 #pragma once
 
 #include <cstddef>
@@ -6,11 +7,8 @@
 #include <exception>
 #include <memory>
 #include <new>
-#include <optional>
 #include <span>
-#include <string>
 #include <system_error>
-#include <type_traits>
 #include <utility>
 #include <vector>
 

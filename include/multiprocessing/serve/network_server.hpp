@@ -4,34 +4,25 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <cstdint>
-#include <exception>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <new>
 #include <optional>
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <string_view>
-#include <system_error>
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
-#include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/channel/acceptor.hpp>
 #include <multiprocessing/channel/address.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
 #include <multiprocessing/launch/log.hpp>
-#include <multiprocessing/os/thread.hpp>
-#include <multiprocessing/serve/end_of_copy.hpp>
 #include <multiprocessing/serve/exposed_type.hpp>
 #include <multiprocessing/serve/network_request.hpp>
 #include <multiprocessing/serve/network_streams.hpp>
 #include <multiprocessing/serve/session.hpp>
 #include <multiprocessing/serve/visits.hpp>
-#include <multiprocessing/wire/archive.hpp>
 
 namespace multiprocessing::serve {
 

@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of network_server.hpp.
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <cstdint>
 #include <exception>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <new>
 #include <optional>
 #include <span>
 #include <stdexcept>
-#include <string>
-#include <string_view>
-#include <system_error>
 #include <utility>
 
 #include <multiprocessing/base/deadline.hpp>

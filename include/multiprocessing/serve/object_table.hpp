@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <typeinfo>
 #include <unordered_map>
 #include <utility>

@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of object_table.hpp.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <string>
-#include <typeinfo>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
-#include <multiprocessing/base/type_name.hpp>
 #include <multiprocessing/serve/object_lock.hpp>
 #include <multiprocessing/serve/object_table.hpp>
 #include <multiprocessing/shm/heap.hpp>

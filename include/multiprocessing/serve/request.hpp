@@ -18,15 +18,11 @@
 #include <type_traits>
 #include <utility>
 
-#include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/os/module.hpp>
-#include <multiprocessing/os/process.hpp>
 #include <multiprocessing/serve/end_of_copy.hpp>
 #include <multiprocessing/serve/object_table.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/archive.hpp>
-#include <multiprocessing/wire/callable.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/wire/parcel.hpp>

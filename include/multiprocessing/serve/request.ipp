@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of request.hpp.
 #pragma once
 
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <cstring>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <new>
 #include <span>
-#include <tuple>
-#include <type_traits>
-#include <utility>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
@@ -24,7 +16,6 @@
 #include <multiprocessing/serve/request.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/archive.hpp>
-#include <multiprocessing/wire/callable.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>
 #include <multiprocessing/wire/exception.hpp>
 #include <multiprocessing/wire/parcel.hpp>

@@ -14,8 +14,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <cstring>
-#include <exception>
 #include <memory>
 #include <system_error>
 #include <utility>
@@ -32,7 +30,6 @@
 #include <multiprocessing/serve/visits.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/encoder.hpp>
-#include <multiprocessing/wire/parcel.hpp>
 #include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing::serve {

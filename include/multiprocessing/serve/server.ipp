@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of server.hpp.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <exception>
-#include <memory>
-#include <system_error>
-#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
-#include <multiprocessing/channel/call.hpp>
 #include <multiprocessing/channel/message.hpp>
 #include <multiprocessing/channel/pipe_end.hpp>
 #include <multiprocessing/channel/queue_end.hpp>
@@ -24,7 +21,6 @@
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/wire/encoder.hpp>
 #include <multiprocessing/wire/parcel.hpp>
-#include <multiprocessing/wire/shared_handle.hpp>
 
 namespace multiprocessing::serve {
 

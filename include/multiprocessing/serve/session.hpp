@@ -2,19 +2,13 @@
 // What a program of elsewhere has of a server's objects.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <mutex>
-#include <span>
-#include <string>
 #include <unordered_map>
 #include <utility>
 
-#include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/os/random.hpp>
 #include <multiprocessing/serve/exposed_type.hpp>
 #include <multiprocessing/serve/network_request.hpp>
 

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of session.hpp.
 #pragma once
 
-#include <array>
-#include <cstddef>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <string>
 #include <unordered_map>
 #include <utility>
 

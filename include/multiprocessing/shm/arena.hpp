@@ -23,12 +23,9 @@
 //           killed in release: the same. killed in a burial: the next burial begins anew.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <exception>
 #include <new>
 #include <span>
 #include <type_traits>

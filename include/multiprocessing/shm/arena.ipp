@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of arena.hpp.
 #pragma once
 
 #include <algorithm>
-#include <atomic>
 #include <bit>
-#include <cstddef>
 #include <cstdint>
 #include <exception>
 #include <new>
 #include <span>
-#include <type_traits>
-#include <utility>
 
-#include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
 #include <multiprocessing/shm/arena.hpp>

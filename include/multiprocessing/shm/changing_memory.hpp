@@ -9,11 +9,9 @@
 // to a list of its own, given_back_, and from there into the others in a change of its own.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 
 #include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/shm/growing_block.hpp>

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of changing_memory.hpp.
 #pragma once
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <new>
 
-#include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/shm/changing_memory.hpp>
 #include <multiprocessing/shm/growing_block.hpp>

@@ -3,13 +3,9 @@
 // process, dead or alive, can damage it.
 #pragma once
 
-#include <algorithm>
 #include <cstdint>
-#include <iterator>
 #include <map>
-#include <new>
 
-#include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/shm/segment.hpp>
 
 namespace multiprocessing::shm {

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of private_arena.hpp.
 #pragma once
 
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
-#include <map>
 #include <new>
 
 #include <multiprocessing/base/cache_line.hpp>

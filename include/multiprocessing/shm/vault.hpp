@@ -18,16 +18,12 @@
 //           and the second is unwanted once the first is taken.
 #pragma once
 
-#include <cerrno>
 #include <cstddef>
-#include <exception>
 #include <utility>
 
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/fd_queue.hpp>
-#include <multiprocessing/os/fork_gate.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
-#include <multiprocessing/os/system_call.hpp>
 #include <multiprocessing/shm/arena.hpp>
 
 namespace multiprocessing::shm {

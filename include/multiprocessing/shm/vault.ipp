@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of vault.hpp.
 #pragma once
 
 #include <cerrno>
 #include <cstddef>
 #include <exception>
-#include <utility>
 
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/os/fd.hpp>

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/wire/archive.hpp>
 
 namespace multiprocessing::wire {
 

@@ -9,12 +9,9 @@
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
-#include <functional>
 #include <future>
 #include <ios>
-#include <memory>
 #include <new>
-#include <optional>
 #include <regex>
 #include <stdexcept>
 #include <string>
@@ -24,7 +21,6 @@
 #include <type_traits>
 #include <typeinfo>
 #include <utility>
-#include <variant>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>

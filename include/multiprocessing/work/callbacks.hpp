@@ -10,12 +10,9 @@
 #include <memory>
 #include <mutex>
 #include <thread>
-#include <utility>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/identity.hpp>
-#include <multiprocessing/os/signals.hpp>
-#include <multiprocessing/shm/life_lock.hpp>
 #include <multiprocessing/sync/adaptive_spin.hpp>
 #include <multiprocessing/work/board.hpp>
 

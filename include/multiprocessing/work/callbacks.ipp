@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of callbacks.hpp.
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <cstdint>
 #include <functional>
 #include <list>
 #include <memory>

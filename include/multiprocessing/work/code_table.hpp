@@ -5,14 +5,12 @@
 
 #include <atomic>
 #include <cstdint>
-#include <new>
 #include <string>
 #include <type_traits>
 #include <unordered_map>
 #include <vector>
 
 #include <multiprocessing/base/errors.hpp>
-#include <multiprocessing/os/code_name.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/wire/code_pointer.hpp>

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of code_table.hpp.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 #include <new>
 #include <string>
-#include <type_traits>
-#include <unordered_map>
-#include <vector>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>

@@ -2,7 +2,6 @@
 // The owner's side of a pool: the segment, the nursery, and who may use them when.
 #pragma once
 
-#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -11,7 +10,6 @@
 #include <span>
 #include <stdexcept>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include <multiprocessing/base/deadline.hpp>

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of crew.hpp.
 #pragma once
 
 #include <poll.h>
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <csignal>
 #include <cstdint>
 #include <cstring>
@@ -13,7 +13,6 @@
 #include <memory>
 #include <mutex>
 #include <new>
-#include <span>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -29,7 +28,6 @@
 #include <multiprocessing/os/fork_detector.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/poll.hpp>
-#include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/heap.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/sync/wait_word.hpp>

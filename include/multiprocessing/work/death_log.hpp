@@ -15,20 +15,15 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <exception>
-#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include <multiprocessing/base/cache_line.hpp>
-#include <multiprocessing/os/code_name.hpp>
 #include <multiprocessing/os/crash_handler.hpp>
 #include <multiprocessing/shm/segment.hpp>
 #include <multiprocessing/work/idle_workers.hpp>

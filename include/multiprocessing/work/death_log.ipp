@@ -1,22 +1,16 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of death_log.hpp.
 #pragma once
 
 #include <algorithm>
-#include <array>
-#include <atomic>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <exception>
-#include <new>
 #include <optional>
 #include <string>
-#include <string_view>
-#include <utility>
 #include <vector>
 
-#include <multiprocessing/base/cache_line.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/os/code_name.hpp>
 #include <multiprocessing/os/crash_handler.hpp>

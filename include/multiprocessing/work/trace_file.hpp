@@ -2,7 +2,6 @@
 // A trace as a file that chrome://tracing and Perfetto show: a row for each worker.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -10,12 +9,9 @@
 #include <string_view>
 #include <unordered_map>
 #include <utility>
-#include <vector>
 
-#include <multiprocessing/os/clock.hpp>
 #include <multiprocessing/os/output_file.hpp>
 #include <multiprocessing/work/trace_log.hpp>
-#include <multiprocessing/work/worker_death.hpp>
 
 namespace multiprocessing::work {
 

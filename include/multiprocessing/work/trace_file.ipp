@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of trace_file.hpp.
 #pragma once
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include <multiprocessing/base/separate_compilation.hpp>

@@ -2,20 +2,11 @@
 // The death of a pool's worker, told: as a line, and as the exception of who waited for its work.
 #pragma once
 
-#include <array>
-#include <csignal>
 #include <cstdint>
-#include <cstdio>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
-#include <multiprocessing/os/code_name.hpp>
-#include <multiprocessing/os/pidfd.hpp>
-#include <multiprocessing/os/signals.hpp>
-#include <multiprocessing/work/retry_on.hpp>
 #include <multiprocessing/work/task_entry.hpp>
 
 namespace multiprocessing::work {

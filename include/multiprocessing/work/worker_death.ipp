@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: BSL-1.0
+// The bodies of worker_death.hpp.
 #pragma once
 
 #include <array>
-#include <csignal>
 #include <cstdint>
 #include <cstdio>
-#include <optional>
 #include <string>
-#include <vector>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
