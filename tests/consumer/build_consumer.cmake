@@ -3,7 +3,7 @@
 #   WAY       find_package, add_subdirectory, FetchContent; pkg_config: without CMake
 #   PREFIX    where the library is installed, for find_package and pkg_config
 #   SOURCE_DIR  of the library, for the others
-#   COMPILER, STANDARD, FLAGS, ALL  how the program is compiled
+#   COMPILER, STANDARD, FLAGS, ALL, COMPILED  how the program is compiled
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE code)
   if(NOT code EQUAL 0)
@@ -37,7 +37,7 @@ if(WAY STREQUAL "FetchContent")  # from an archive, which is what is fetched els
 endif()
 run("${CMAKE_COMMAND}" -S "${project}" -B "${WORK_DIR}/build" -G "${GENERATOR}" "-DWAY=${WAY}"
     "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS=${FLAGS}"
-    "-DCMAKE_CXX_STANDARD=${STANDARD}" "-DCMAKE_CXX_EXTENSIONS=OFF" "-DALL=${ALL}"
+    "-DCMAKE_CXX_STANDARD=${STANDARD}" "-DCMAKE_CXX_EXTENSIONS=OFF" "-DALL=${ALL}" "-DCOMPILED=${COMPILED}"
     "-DCMAKE_PREFIX_PATH=${PREFIX}" "-DMULTIPROCESSING_SOURCE_DIR=${SOURCE_DIR}")
 run("${CMAKE_COMMAND}" --build "${WORK_DIR}/build")
 run("${WORK_DIR}/build/consumer")
