@@ -10,6 +10,7 @@
 #include <vector>
 
 #include <multiprocessing/event.hpp>
+#include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/pool.hpp>
 #include <multiprocessing/process.hpp>
 

@@ -25,6 +25,7 @@
 #include <multiprocessing/errors.hpp>
 #include <multiprocessing/event.hpp>
 #include <multiprocessing/fd.hpp>
+#include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/lock.hpp>
 #include <multiprocessing/pipe.hpp>
 #include <multiprocessing/process.hpp>

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include <multiprocessing/errors.hpp>
+#include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/process_pool_executor.hpp>
 #include <multiprocessing/start_method.hpp>
 

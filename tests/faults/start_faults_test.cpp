@@ -12,6 +12,7 @@
 #include <type_traits>
 
 #include <multiprocessing/errors.hpp>
+#include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/start_method.hpp>
 
 #include "../support/catch.hpp"

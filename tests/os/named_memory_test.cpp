@@ -13,6 +13,8 @@
 #include <system_error>
 #include <thread>
 
+#include <multiprocessing/os/memfd.hpp>
+
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 #include "../support/memory_name.hpp"

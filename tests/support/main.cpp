@@ -24,6 +24,8 @@ using Listener = Catch::TestEventListenerBase;
 
 #include <multiprocessing/start_method.hpp>
 
+#include <multiprocessing/launch/fork_server.hpp>
+
 #include "leftovers.hpp"
 
 namespace {

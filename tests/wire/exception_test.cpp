@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: BSL-1.0
 #include <multiprocessing/wire/exception.hpp>
 
+#include <any>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <future>
+#include <optional>
 #include <regex>
+#include <stdexcept>
+#include <string>
+#include <variant>
+
+#include <multiprocessing/errors.hpp>
 
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include <multiprocessing/launch/fork_child.hpp>
+
 #include "../support/catch.hpp"
 #include "../support/helpers.hpp"
 

@@ -8,6 +8,7 @@
 #include <thread>
 #include <vector>
 
+#include <multiprocessing/launch/exit_request.hpp>
 #include <multiprocessing/value.hpp>
 #include <multiprocessing/wire/bind.hpp>
 #include <multiprocessing/work/crew.hpp>

@@ -13,6 +13,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include <multiprocessing/os/fd.hpp>
+
 namespace multiprocessing::os {
 
 /// An empty memory file, close-on-exec. `label` shows in /proc/PID/maps only.

@@ -16,6 +16,7 @@
 #include <optional>
 #include <string_view>
 #include <typeinfo>
+#include <climits>
 #if __has_include(<ext/stdio_sync_filebuf.h>)
 #include <ext/stdio_sync_filebuf.h>
 #endif

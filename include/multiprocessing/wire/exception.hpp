@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <multiprocessing/base/errors.hpp>
+#include <multiprocessing/wire/encoder.hpp>
 
 namespace multiprocessing::wire {
 
