@@ -25,6 +25,7 @@ using Listener = Catch::TestEventListenerBase;
 #include <multiprocessing/start_method.hpp>
 
 #include <multiprocessing/launch/fork_server.hpp>
+#include <multiprocessing/launch/life_line.hpp>
 
 #include "leftovers.hpp"
 
