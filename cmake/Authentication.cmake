@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: BSL-1.0
-# multiprocessing::authentication: the library, and what an authkey needs, where OpenSSL is installed.
+# multiprocessing::authentication: the library, and what an authkey needs, where there is OpenSSL.
 # Without it everything works but authkeys, and they are refused at run time.
 find_package(OpenSSL QUIET COMPONENTS Crypto)
 if(NOT TARGET OpenSSL::Crypto)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: BSL-1.0
-# Fails when a picture in a header's opening comment names something that no code has.
+# Fails when a picture in an opening comment names something that no code has.
 #   cmake -D INCLUDE_DIR=<dir that holds multiprocessing/> -P CheckPictures.cmake
 # A name is whatever looks like one of ours: Two_words joined by "_", TwoCapitals, or a call().
-file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*.hpp")
+file(GLOB_RECURSE headers RELATIVE "${INCLUDE_DIR}" "${INCLUDE_DIR}/*.hpp" "${INCLUDE_DIR}/*.ipp")
 set(code "")
 foreach(header IN LISTS headers)
   file(READ "${INCLUDE_DIR}/${header}" text)

@@ -237,7 +237,8 @@ TEST_CASE("nobody sees half a change", "[shareable_list][threads]") {
   CHECK(is_whole);
 }
 
-TEST_CASE("a value is changed, or not, at whichever step its writer is killed", "[shareable_list]") {
+TEST_CASE("a value is changed, or not, at whichever step its writer is killed",
+          "[shareable_list]") {
   struct Change : support::Scene {
     ShareableList list{std::string(100, 'a'), 1};
     void victim() { list[0] = std::string(90, 'b'); }

@@ -37,7 +37,8 @@ if(WAY STREQUAL "FetchContent")  # from an archive, which is what is fetched els
 endif()
 run("${CMAKE_COMMAND}" -S "${project}" -B "${WORK_DIR}/build" -G "${GENERATOR}" "-DWAY=${WAY}"
     "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_CXX_FLAGS=${FLAGS}"
-    "-DCMAKE_CXX_STANDARD=${STANDARD}" "-DCMAKE_CXX_EXTENSIONS=OFF" "-DALL=${ALL}" "-DCOMPILED=${COMPILED}"
+    "-DCMAKE_CXX_STANDARD=${STANDARD}" "-DCMAKE_CXX_EXTENSIONS=OFF"
+    "-DALL=${ALL}" "-DCOMPILED=${COMPILED}"
     "-DCMAKE_PREFIX_PATH=${PREFIX}" "-DMULTIPROCESSING_SOURCE_DIR=${SOURCE_DIR}")
 run("${CMAKE_COMMAND}" --build "${WORK_DIR}/build")
 run("${WORK_DIR}/build/consumer")
