@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <ostream>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -28,6 +29,7 @@
 #include <multiprocessing/launch/exit_status.hpp>  // IWYU pragma: export
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/process_record.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/os/poll.hpp>
 #include <multiprocessing/os/processors.hpp>

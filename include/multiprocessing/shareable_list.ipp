@@ -69,10 +69,6 @@ MULTIPROCESSING_INLINE SlotWord SlotWord::unpack(std::uint64_t packed) noexcept 
 
 }  // namespace shareable_list_detail
 
-}  // namespace multiprocessing
-
-namespace multiprocessing {
-
 MULTIPROCESSING_INLINE ShareableValue ShareableList::get(std::size_t index) const {
   require_slot(index);
   shareable_list_detail::Guard const guard(header().mutex);

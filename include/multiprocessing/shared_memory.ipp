@@ -104,10 +104,6 @@ MULTIPROCESSING_INLINE void require_name(std::string const& name) {
 
 }  // namespace shared_memory_detail
 
-}  // namespace multiprocessing
-
-namespace multiprocessing {
-
 MULTIPROCESSING_INLINE std::span<std::byte> SharedMemory::buf() const noexcept {
   if (mapped_ == nullptr) return {};
   return {mapped_->mapping.data(), mapped_->mapping.size()};

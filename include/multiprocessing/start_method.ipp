@@ -7,7 +7,6 @@
 #include <utility>
 
 #include <multiprocessing/base/separate_compilation.hpp>
-#include <multiprocessing/launch/fork_server.hpp>  // what server_target.hpp declares
 #include <multiprocessing/launch/spawn_child.hpp>
 #include <multiprocessing/start_method.hpp>
 

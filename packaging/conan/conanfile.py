@@ -25,8 +25,9 @@ class Multiprocessing(ConanFile):
     def export_sources(self):
         checkout = os.path.join(self.recipe_folder, os.pardir, os.pardir)
         copy(self, "LICENSE", src=checkout, dst=self.export_sources_folder)
-        copy(self, "*.hpp", src=os.path.join(checkout, "include"),
-             dst=os.path.join(self.export_sources_folder, "include"))
+        for files in ("*.hpp", "*.ipp"):
+            copy(self, files, src=os.path.join(checkout, "include"),
+                 dst=os.path.join(self.export_sources_folder, "include"))
 
     def layout(self):
         basic_layout(self)
@@ -48,8 +49,9 @@ class Multiprocessing(ConanFile):
     def package(self):
         copy(self, "LICENSE", src=self.source_folder,
              dst=os.path.join(self.package_folder, "licenses"))
-        copy(self, "*.hpp", src=os.path.join(self.source_folder, "include"),
-             dst=os.path.join(self.package_folder, "include"))
+        for files in ("*.hpp", "*.ipp"):
+            copy(self, files, src=os.path.join(self.source_folder, "include"),
+                 dst=os.path.join(self.package_folder, "include"))
 
     def package_info(self):
         self.cpp_info.set_property("cmake_file_name", "multiprocessing")

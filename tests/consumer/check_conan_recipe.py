@@ -10,6 +10,7 @@ for name in ("conanfile.py", "test_package/conanfile.py"):
     classes = [node for node in module.body if isinstance(node, ast.ClassDef)]
     assert len(classes) == 1, f"{name}: {len(classes)} classes"
     if name == "conanfile.py":
+        assert (recipes / name).read_text().count('"*.ipp"') == 2, "it leaves files out"
         said = {target.id: ast.literal_eval(node.value)
                 for node in classes[0].body if isinstance(node, ast.Assign)
                 for target in node.targets}

@@ -37,7 +37,8 @@ endfunction()
 include("${PORT}/portfile.cmake")
 
 foreach(file include/multiprocessing.hpp share/multiprocessing/multiprocessingConfig.cmake
-        share/multiprocessing/copyright share/pkgconfig/multiprocessing.pc)
+        share/multiprocessing/Compiled.cmake share/multiprocessing/compiled.cpp
+        include/multiprocessing/errors.ipp share/multiprocessing/copyright share/pkgconfig/multiprocessing.pc)
   if(NOT EXISTS "${CURRENT_PACKAGES_DIR}/${file}")
     message(FATAL_ERROR "the port did not install ${file}")
   endif()

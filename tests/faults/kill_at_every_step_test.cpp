@@ -36,7 +36,7 @@ long stride() {
   return support::setting("MULTIPROCESSING_TEST_STRIDE", support::kSanitized ? 499 : 53);
 }
 
-/// For what takes longer: a pool for every attempt.
+/// For what takes longer: a pool for every attempt. No multiple of a small number, either.
 long several(long steps) { return steps == 1 ? 1 : 61 * steps; }
 
 /// A crew of one worker, and a call of map in another thread: the watchdog bites if it hangs.

@@ -129,9 +129,10 @@ long for_every_change(long stride, Play const& play_as_it_is) {
     while (stepper.step(1) == 1) state.changed_anywhere();
     return true;
   });
-  constexpr long kBetweenFullLooks = 50;  // it may take another way now and then
+  // It may take another way now and then: the fifth, for there may be few, then every 50th.
+  constexpr long kBetweenFullLooks = 50;
   return for_every_step(0, stride, [&](long n) {
-    bool const is_full = n / stride % kBetweenFullLooks == kBetweenFullLooks - 1;
+    bool const is_full = n / stride % kBetweenFullLooks == 4;
     return play([&](Stepper& stepper, pid_t victim) {
       SharedState state(victim, lines);
       if (is_full) state.changed_anywhere();

@@ -23,6 +23,7 @@
 #include <multiprocessing/channel/authentication.hpp>
 #include <multiprocessing/channel/closable_fd.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/socket.hpp>
 

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <span>
 #include <stdexcept>
@@ -20,6 +21,7 @@
 #include <multiprocessing/channel/openssl.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
 #include <multiprocessing/os/random.hpp>
+#include <multiprocessing/os/socket.hpp>
 
 namespace multiprocessing::channel {
 

@@ -8,6 +8,7 @@
 #include <multiprocessing/channel/address.hpp>
 #include <multiprocessing/channel/authentication.hpp>
 #include <multiprocessing/channel/socket_stream.hpp>
+#include <multiprocessing/os/fd.hpp>
 
 namespace multiprocessing::channel {
 

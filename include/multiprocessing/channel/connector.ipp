@@ -35,10 +35,6 @@ MULTIPROCESSING_INLINE os::Fd connect_to_any(Address const& address, int family,
 
 }  // namespace connector_detail
 
-}  // namespace multiprocessing::channel
-
-namespace multiprocessing::channel {
-
 MULTIPROCESSING_INLINE std::unique_ptr<SocketStream> connect(Address const& address, int family,
                                                              AuthKey const& key,
                                                              base::Deadline deadline) {

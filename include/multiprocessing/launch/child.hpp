@@ -16,6 +16,7 @@
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/launch/exit_status.hpp>
 #include <multiprocessing/launch/process_tree.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/pidfd.hpp>
 #include <multiprocessing/shm/heap.hpp>
 

@@ -38,6 +38,7 @@
 #include <multiprocessing/launch/spawn_child.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/fd_message.hpp>
 
 namespace multiprocessing::launch {

@@ -26,11 +26,13 @@
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/channel/inheritance.hpp>
 #include <multiprocessing/launch/child.hpp>
+#include <multiprocessing/launch/child_setup.hpp>
 #include <multiprocessing/launch/fork_child.hpp>
 #include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/letter.hpp>
 #include <multiprocessing/launch/server_target.hpp>
+#include <multiprocessing/launch/sigint_policy.hpp>
 #include <multiprocessing/launch/spawn_child.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
@@ -113,10 +115,6 @@ MULTIPROCESSING_INLINE void serve() {
 }
 
 }  // namespace fork_server_detail
-
-}  // namespace multiprocessing::launch
-
-namespace multiprocessing::launch {
 
 MULTIPROCESSING_INLINE ForkServer& ForkServer::of_this_process() {
   // Never freed, and made anew after a fork: the parent's mutex may be locked there.

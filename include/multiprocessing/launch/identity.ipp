@@ -32,10 +32,6 @@ MULTIPROCESSING_INLINE int& generation() {
 
 }  // namespace identity_detail
 
-}  // namespace multiprocessing::launch
-
-namespace multiprocessing::launch {
-
 MULTIPROCESSING_INLINE Identity& identity() {
   auto* const current = identity_detail::current();
   return current != nullptr ? *current : identity_detail::main_process();

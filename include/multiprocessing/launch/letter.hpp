@@ -22,6 +22,7 @@
 #include <multiprocessing/launch/log_settings.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/shm/heap.hpp>

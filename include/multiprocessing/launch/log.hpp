@@ -31,7 +31,11 @@ class Logger {
   LogLevel level() const noexcept { return static_cast<LogLevel>(level_number()); }
   /// Records below it are not logged. notset: those below warning.
   void set_level(LogLevel level) noexcept;
-  bool is_enabled_for(LogLevel level) const noexcept;
+  bool is_enabled_for(LogLevel level) const noexcept {
+    int const least = level_number();
+    constexpr auto kUnlessSet = static_cast<int>(LogLevel::warning);
+    return static_cast<int>(level) >= (least == 0 ? kUnlessSet : least);
+  }
 
   /// Hands the text to the handlers, where its level is enabled.
   void log(LogLevel level, std::string_view text);

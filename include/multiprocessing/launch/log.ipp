@@ -2,6 +2,7 @@
 // The bodies of log.hpp.
 #pragma once
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <exception>
@@ -29,12 +30,6 @@ MULTIPROCESSING_INLINE Logger& Logger::of_this_process() noexcept {
 
 MULTIPROCESSING_INLINE void Logger::set_level(LogLevel level) noexcept {
   level_.store(static_cast<int>(level), std::memory_order_relaxed);  // pairs with nothing
-}
-
-MULTIPROCESSING_INLINE bool Logger::is_enabled_for(LogLevel level) const noexcept {
-  int const least = level_number();
-  constexpr auto kUnlessSet = static_cast<int>(LogLevel::warning);
-  return static_cast<int>(level) >= (least == 0 ? kUnlessSet : least);
 }
 
 MULTIPROCESSING_INLINE void Logger::log(LogLevel level, std::string_view text) {

@@ -169,9 +169,6 @@ class Children {
   /// Ends the daemons, then waits for the others, which may themselves wait for a daemon's end.
   void finish();
 
-  /// A handle may be closed under our hands; then there is nothing to finish.
-  static void quietly(auto const& action);
-
   /// Those that it does not list any more. REQUIRES: mutex_.
   Records forget_ended();
   static void log_ends(Records const& records);

@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstddef>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -28,11 +30,22 @@
 #include <multiprocessing/launch/spawn_child.hpp>
 #include <multiprocessing/launch/start_method.hpp>
 #include <multiprocessing/launch/target.hpp>
+#include <multiprocessing/os/fd_message.hpp>
 #include <multiprocessing/os/process.hpp>
 #include <multiprocessing/os/signals.hpp>
 #include <multiprocessing/os/text_file.hpp>
 
 namespace multiprocessing::launch {
+
+namespace process_record_detail {
+/// A handle may be closed under our hands; then there is nothing to finish.
+inline void quietly(auto const& action) {
+  try {
+    action();
+  } catch (std::exception const&) {
+  }
+}
+}  // namespace process_record_detail
 
 MULTIPROCESSING_INLINE ProcessRecord::~ProcessRecord() {
   if (pipes_ != nullptr) pipes_->close();
@@ -320,7 +333,7 @@ MULTIPROCESSING_INLINE void Children::finish() {
   auto const records = alive();
   auto const for_each = [&](bool daemons, auto const& action) {
     for (auto const& record : records) {
-      if (record->who().daemon == daemons) quietly([&] { action(*record); });
+      if (record->who().daemon == daemons) process_record_detail::quietly([&] { action(*record); });
     }
   };
   for_each(true, [](auto& daemon) { daemon.send("terminate", SIGTERM); });
@@ -333,13 +346,6 @@ MULTIPROCESSING_INLINE void Children::finish() {
   log_ends(records);
 }
 
-MULTIPROCESSING_INLINE void Children::quietly(auto const& action) {
-  try {
-    action();
-  } catch (std::exception const&) {
-  }
-}
-
 MULTIPROCESSING_INLINE Children::Records Children::forget_ended() {
   Records ended;
   for (auto next = records_.begin(); next != records_.end();) {
@@ -350,7 +356,7 @@ MULTIPROCESSING_INLINE Children::Records Children::forget_ended() {
 }
 
 MULTIPROCESSING_INLINE void Children::log_ends(Records const& records) {
-  for (auto const& record : records) quietly([&] { record->log_end(); });
+  for (auto const& record : records) process_record_detail::quietly([&] { record->log_end(); });
 }
 
 MULTIPROCESSING_INLINE bool Children::is_running(ProcessRecord& record) {

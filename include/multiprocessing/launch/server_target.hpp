@@ -2,6 +2,7 @@
 // What the fork server does: something of the user's first, then what it is ordered to.
 #pragma once
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <utility>
@@ -13,11 +14,9 @@
 
 namespace multiprocessing::launch {
 
-// Both in launch/fork_server.ipp.
-
 /// In the server. Blocks: until its owner has ended, or wants it no more.
 void serve_forks();
-/// Of this process, from the next one on. Throws: std::bad_alloc.
+/// Sets what the next fork server of this process does first. Throws: std::bad_alloc.
 void set_server_target(std::shared_ptr<Target const> target);
 
 /// What the server runs: `preload`, then its orders.
@@ -47,3 +46,7 @@ class ServerTarget final : public Target {
 };
 
 }  // namespace multiprocessing::launch
+
+#ifndef MULTIPROCESSING_SEPARATE_COMPILATION
+#include <multiprocessing/launch/fork_server.hpp>  // whose bodies have these two
+#endif

@@ -75,10 +75,6 @@ MULTIPROCESSING_INLINE std::string module_name(link_map const& map) {
 
 }  // namespace code_name_detail
 
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
-
 MULTIPROCESSING_INLINE std::string hexadecimal(std::uintptr_t value) {
   std::array<char, 2 + 2 * sizeof value + 1> text;
   std::snprintf(text.data(), text.size(), "0x%jx", static_cast<std::uintmax_t>(value));

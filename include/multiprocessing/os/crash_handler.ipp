@@ -35,10 +35,6 @@ MULTIPROCESSING_INLINE void CrashRecord::add_frame(std::uintptr_t frame) noexcep
   frames[count].store(frame, std::memory_order_release);
   frame_count.store(count + 1, std::memory_order_release);
 }
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 namespace crash_detail {
 
 MULTIPROCESSING_INLINE std::uintptr_t place_in(void const* context) noexcept {
@@ -160,10 +156,6 @@ MULTIPROCESSING_INLINE void on_crash(int signal, siginfo_t* info, void* context)
 }
 
 }  // namespace crash_detail
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 
 MULTIPROCESSING_INLINE void prepare_crash_handler() noexcept {
   if constexpr (!kHandlesCrashes) return;

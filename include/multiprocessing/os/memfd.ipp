@@ -62,10 +62,6 @@ MULTIPROCESSING_INLINE void fix_size(Fd const& fd, std::size_t size) {
     throw_errno("fcntl", "F_ADD_SEALS");
   }
 }
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 namespace memfd_detail {
 
 MULTIPROCESSING_INLINE void allocate(Fd const& fd, int mode, std::size_t offset, std::size_t size) {
@@ -86,10 +82,6 @@ MULTIPROCESSING_INLINE void allocate(Fd const& fd, int mode, std::size_t offset,
 }
 
 }  // namespace memfd_detail
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 
 MULTIPROCESSING_INLINE void commit_pages(Fd const& fd, std::size_t offset, std::size_t size) {
   memfd_detail::allocate(fd, 0, offset, size);

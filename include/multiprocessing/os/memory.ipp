@@ -71,10 +71,6 @@ MULTIPROCESSING_INLINE std::uint64_t of_the_control_groups() {
 
 }  // namespace memory_detail
 
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
-
 MULTIPROCESSING_INLINE std::uint64_t available_memory() {
   return std::min(memory_detail::of_the_machine(), memory_detail::of_the_control_groups());
 }

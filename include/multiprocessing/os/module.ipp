@@ -22,10 +22,6 @@ namespace multiprocessing::os {
 MULTIPROCESSING_INLINE bool Module::has_code_at(std::uint64_t offset) const noexcept {
   return offset >= code_begin && offset < code_end;
 }
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 namespace module_detail {
 
 MULTIPROCESSING_INLINE std::uint64_t fnv1a(void const* data, std::size_t size,
@@ -88,10 +84,6 @@ MULTIPROCESSING_INLINE Module describe(dl_phdr_info const& info) {
 }
 
 }  // namespace module_detail
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 
 MULTIPROCESSING_INLINE std::optional<Module> module_at(std::uintptr_t address) {
   ForkGateGuard const gate;

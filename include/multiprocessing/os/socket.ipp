@@ -65,10 +65,6 @@ MULTIPROCESSING_INLINE bool means_peer_is_gone(int error) noexcept {
 
 }  // namespace socket_detail
 
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
-
 MULTIPROCESSING_INLINE Fd listen_at(SocketAddress const& address, int backlog) {
   Fd socket = socket_detail::create(address.family());
   // accept_from() asks poll first, and another process may be faster: it must not block then.
@@ -179,10 +175,6 @@ MULTIPROCESSING_INLINE uid_t peer_user(int socket) {
   }
   return credentials.uid;
 }
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 namespace socket_detail {
 
 MULTIPROCESSING_INLINE Transferred transferred(ssize_t length, char const* call) {
@@ -193,10 +185,6 @@ MULTIPROCESSING_INLINE Transferred transferred(ssize_t length, char const* call)
 }
 
 }  // namespace socket_detail
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 
 MULTIPROCESSING_INLINE Transferred send_some(int socket, std::span<iovec> parts) {
   msghdr message{};

@@ -37,10 +37,6 @@ MULTIPROCESSING_INLINE bool has_read_ahead(std::FILE* file) noexcept {
 
 }  // namespace stdio_detail
 
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
-
 MULTIPROCESSING_INLINE void flush_standard_streams() noexcept {
   stdio_detail::flush(std::cout);
   stdio_detail::flush(std::clog);
@@ -59,10 +55,6 @@ MULTIPROCESSING_INLINE void replace_standard_input(Fd null) noexcept {
   if (!null) return;
   retry_eintr([&] { return ::syscall(SYS_dup3, null.get(), STDIN_FILENO, 0); });
 }
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 namespace stdio_detail {
 
 MULTIPROCESSING_INLINE NoPipeSignal::NoPipeSignal() noexcept {
@@ -93,10 +85,6 @@ MULTIPROCESSING_INLINE bool write_whole(int fd, std::string_view text) noexcept 
 }
 
 }  // namespace stdio_detail
-
-}  // namespace multiprocessing::os
-
-namespace multiprocessing::os {
 
 MULTIPROCESSING_INLINE bool write_to(int fd, std::string_view text) noexcept {
   stdio_detail::NoPipeSignal const no_signal;

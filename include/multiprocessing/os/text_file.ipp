@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <system_error>
 
 #include <multiprocessing/base/separate_compilation.hpp>
 #include <multiprocessing/os/fd.hpp>

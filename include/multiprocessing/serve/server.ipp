@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
+#include <new>
 
 #include <multiprocessing/base/deadline.hpp>
 #include <multiprocessing/base/errors.hpp>
@@ -41,10 +42,6 @@ MULTIPROCESSING_INLINE ServerAddress ServerAddress::make() {
   return {shm::Shared<ServerState>::make(0),
           channel::QueueState::make({.messages = 0, .chunks = 0, .weight = 0})};
 }
-
-}  // namespace multiprocessing::serve
-
-namespace multiprocessing::serve {
 namespace server_detail {
 
 MULTIPROCESSING_INLINE void send_reply(channel::PipeEnd& end, Message reply) {
@@ -58,10 +55,6 @@ MULTIPROCESSING_INLINE void send_reply(channel::PipeEnd& end, Message reply) {
 }
 
 }  // namespace server_detail
-
-}  // namespace multiprocessing::serve
-
-namespace multiprocessing::serve {
 
 MULTIPROCESSING_INLINE Server* Server::of_this_process() noexcept {
   auto* const server = current().load();

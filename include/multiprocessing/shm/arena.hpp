@@ -32,6 +32,7 @@
 #include <utility>
 
 #include <multiprocessing/base/cache_line.hpp>
+#include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/robust_mutex.hpp>
 #include <multiprocessing/shm/arena_layout.hpp>
 #include <multiprocessing/shm/blocks.hpp>

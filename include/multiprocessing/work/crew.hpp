@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -26,11 +27,15 @@
 #include <multiprocessing/wire/parcel.hpp>
 #include <multiprocessing/work/board.hpp>
 #include <multiprocessing/work/callbacks.hpp>
+#include <multiprocessing/work/code_table.hpp>
 #include <multiprocessing/work/initializer.hpp>
 #include <multiprocessing/work/job_book.hpp>
+#include <multiprocessing/work/restart_limit.hpp>
 #include <multiprocessing/work/staff.hpp>
 #include <multiprocessing/work/task_book.hpp>
+#include <multiprocessing/work/task_entry.hpp>
 #include <multiprocessing/work/trace_log.hpp>
+#include <multiprocessing/work/worker_setup.hpp>
 
 namespace multiprocessing::launch {
 struct NurseryHandle;
@@ -266,7 +271,11 @@ class Crew {
   bool join_until(char const* call, base::Deadline deadline);
   void join(char const* call) { join_until(call, base::Deadline::never()); }
 
-  void require_owner(char const* call) const;
+  void require_owner(char const* call) const {
+    if (is_owner()) return;
+    throw std::logic_error(std::string(call) + ": the pool belongs to process " +
+                           std::to_string(owner_) + "; make one in the process that uses it");
+  }
 
  private:
   // The nursery takes a second at most to terminate, unless somebody stopped it. Without it the
@@ -309,7 +318,9 @@ class Crew {
 
   shm::Range part(std::uint64_t begin, std::uint64_t end) const noexcept;
 
-  bool is_running() const noexcept;
+  bool is_running() const noexcept {
+    return board_->phase.load() == Board::Phase::Open && !board_->nursery_life.holder_is_dead();
+  }
   void require_running(char const* call) const;
 
   /// REQUIRES: mutex_.

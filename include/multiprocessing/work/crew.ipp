@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <exception>
@@ -15,6 +16,7 @@
 #include <new>
 #include <stdexcept>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -25,6 +27,8 @@
 #include <multiprocessing/launch/identity.hpp>
 #include <multiprocessing/launch/log.hpp>
 #include <multiprocessing/launch/nursery.hpp>
+#include <multiprocessing/launch/sigint_policy.hpp>
+#include <multiprocessing/os/clock.hpp>
 #include <multiprocessing/os/fork_detector.hpp>
 #include <multiprocessing/os/module.hpp>
 #include <multiprocessing/os/poll.hpp>
@@ -243,12 +247,6 @@ MULTIPROCESSING_INLINE bool Crew::join_until(char const* call, base::Deadline de
   return true;
 }
 
-MULTIPROCESSING_INLINE void Crew::require_owner(char const* call) const {
-  if (is_owner()) return;
-  throw std::logic_error(std::string(call) + ": the pool belongs to process " +
-                         std::to_string(owner_) + "; make one in the process that uses it");
-}
-
 MULTIPROCESSING_INLINE Board* Crew::make_board(shm::Segment const& segment) {
   segment.commit({Board::kPlace, sizeof(Board)});
   auto* const board = new (segment.data(Board::kPlace)) Board;
@@ -316,10 +314,6 @@ MULTIPROCESSING_INLINE shm::Range Crew::part(std::uint64_t begin,
   std::uint64_t const unit = segment_.size() / kParts;
   std::uint64_t const from = begin == 0 ? kBoardEnd : begin * unit;
   return {from, end * unit - from};
-}
-
-MULTIPROCESSING_INLINE bool Crew::is_running() const noexcept {
-  return board_->phase.load() == Board::Phase::Open && !board_->nursery_life.holder_is_dead();
 }
 
 MULTIPROCESSING_INLINE void Crew::require_running(char const* call) const {

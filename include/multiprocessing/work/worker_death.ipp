@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <string>
+#include <utility>
 
 #include <multiprocessing/base/errors.hpp>
 #include <multiprocessing/base/separate_compilation.hpp>
