@@ -46,12 +46,14 @@ void kill_at_every_step(Make const& make, double factor = 1) {
   auto const before = arena().used_blocks();
   auto const stride = static_cast<double>(support::stride(5));
   auto const step = stride == 1 ? 1 : std::max(1L, std::lround(factor * stride));
-  auto const attempts = support::kill_at_every_step<steps>(step, [&] {
-    arena().bury_the_dead();
-    REQUIRE(arena().used_blocks() == before);
-    return make();
-  });
-  CHECK(attempts > 1);
+  auto const attempts_by = [&](long its_step) {
+    return support::kill_at_every_step<steps>(its_step, [&] {
+      arena().bury_the_dead();
+      REQUIRE(arena().used_blocks() == before);
+      return make();
+    });
+  };
+  if (attempts_by(step) <= 1) CHECK(attempts_by(1) > 1);  // too few steps to leave any out
   arena().bury_the_dead();
   CHECK(arena().used_blocks() == before);
   mp::shm::Heap::instance().vault().tidy();
@@ -160,13 +162,13 @@ struct Course {
 // Strides are such that none of these takes more than seconds, and odd, most of them primes.
 constexpr double kFine = 0.06;  // for calls that are short
 constexpr Course kSmall{100, 10, 2};
-constexpr Course kNewChunk{8000, 8, 0, 5.8};
-constexpr Course kKeptChunk{8000, 24, 0, 5.8};
-constexpr Course kChunkToLeave{8000, 8, 2, 5.8};
+constexpr Course kNewChunk{8000, 8, 0, 1};
+constexpr Course kKeptChunk{8000, 24, 0, 1};
+constexpr Course kChunkToLeave{8000, 8, 2, 1};
 constexpr Course kFirst{100, 0, 0};
 constexpr Course kInBlocks{9000, 10, 2, 5};
 constexpr Course kLoans{50, 10, 2};
-constexpr Course kFiles{0, 3, 2, 3.4};
+constexpr Course kFiles{0, 3, 2, 2};
 
 /// Messages are numbered as they are put. What was put and got by calls that returned is noted.
 template <class Kind>
@@ -529,7 +531,7 @@ TEST_CASE("a queue is shut down: killed at every step, it is or is not, for ever
     }
   };
   for (bool const at_once : {false, true}) {
-    kill_at_every_step([=] { return Shut(at_once); }, 2.6);
+    kill_at_every_step([=] { return Shut(at_once); });
   }
 }
 
