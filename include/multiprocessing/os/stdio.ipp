@@ -2,7 +2,6 @@
 // The bodies of stdio.hpp.
 #pragma once
 
-#include <ext/stdio_sync_filebuf.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
