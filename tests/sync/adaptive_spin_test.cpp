@@ -34,8 +34,12 @@ TEST_CASE("spins in vain get shorter, spins that pay off longer", "[adaptive_spi
   for (int i = 0; i < 10; ++i) looks_in_vain();
   long fewest = looks_in_vain();
   for (int i = 0; i < 20; ++i) fewest = std::min(fewest, looks_in_vain());
-  for (int i = 0; i < 10; ++i) CHECK(spin([] { return true; }));
-  CHECK(looks_in_vain() > fewest);
+  long most = 0;  // of several: who loses its processor in a spin looks less often
+  for (int i = 0; i < 20; ++i) {
+    for (int k = 0; k < 10; ++k) CHECK(spin([] { return true; }));
+    most = std::max(most, looks_in_vain());
+  }
+  CHECK(most > fewest);
 }
 
 TEST_CASE("a spin lets another run at once where it has run before", "[adaptive_spin]") {
