@@ -38,7 +38,8 @@ include("${PORT}/portfile.cmake")
 
 foreach(file include/multiprocessing.hpp share/multiprocessing/multiprocessingConfig.cmake
         share/multiprocessing/Compiled.cmake share/multiprocessing/compiled.cpp
-        include/multiprocessing/errors.ipp share/multiprocessing/copyright share/pkgconfig/multiprocessing.pc)
+        include/multiprocessing/errors.ipp share/multiprocessing/copyright
+        share/pkgconfig/multiprocessing.pc)
   if(NOT EXISTS "${CURRENT_PACKAGES_DIR}/${file}")
     message(FATAL_ERROR "the port did not install ${file}")
   endif()
