@@ -9,6 +9,5 @@ if(NOT TARGET multiprocessing::compiled)
   add_library(multiprocessing::compiled ALIAS multiprocessing_compiled)
   target_link_libraries(multiprocessing_compiled PUBLIC multiprocessing::multiprocessing)
   target_compile_definitions(multiprocessing_compiled PUBLIC MULTIPROCESSING_SEPARATE_COMPILATION)
-  set_target_properties(multiprocessing_compiled PROPERTIES
-    EXPORT_NAME compiled POSITION_INDEPENDENT_CODE ON)
+  set_target_properties(multiprocessing_compiled PROPERTIES POSITION_INDEPENDENT_CODE ON)
 endif()

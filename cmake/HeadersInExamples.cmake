@@ -5,7 +5,8 @@
 # the library compiled once: that no body is read too early is for the test of that name.)
 set(headers_in_examples "")
 file(GLOB examples CONFIGURE_DEPENDS "${PROJECT_SOURCE_DIR}/examples/[0-9][0-9]_*.cpp")
-list(FILTER examples EXCLUDE REGEX "/[0-9][0-9]_(event_loop[^/]*|spdlog)\\.cpp$")  # which are not built everywhere
+# These are not built everywhere.
+list(FILTER examples EXCLUDE REGEX "/[0-9][0-9]_(event_loop[^/]*|spdlog)\\.cpp$")
 foreach(example IN LISTS examples)
   get_filename_component(name "${example}" NAME_WE)
   file(STRINGS "${example}" lines REGEX "^#include <multiprocessing/[^/>]+>")

@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 include(GNUInstallDirs)
 
 set(package_dir "${CMAKE_INSTALL_DATADIR}/cmake/multiprocessing")
-install(TARGETS multiprocessing EXPORT multiprocessingTargets 
+install(TARGETS multiprocessing EXPORT multiprocessingTargets
         FILE_SET HEADERS FILE_SET layers FILE_SET bodies)
 install(EXPORT multiprocessingTargets NAMESPACE multiprocessing:: DESTINATION "${package_dir}")
 # A file of its own: only who has OpenSSL can read it.

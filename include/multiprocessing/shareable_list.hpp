@@ -13,8 +13,6 @@
 //   Failure   who is killed in a change leaves the value that was there; the lock goes on.
 #pragma once
 
-#include <poll.h>
-
 #include <atomic>
 #include <concepts>
 #include <cstddef>

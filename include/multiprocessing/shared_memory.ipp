@@ -2,8 +2,6 @@
 // The bodies of shared_memory.hpp.
 #pragma once
 
-#include <sys/types.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cerrno>

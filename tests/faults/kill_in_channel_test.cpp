@@ -159,7 +159,6 @@ struct Course {
 };
 // Eight messages of 8000 bytes fill a chunk. So the next put needs a new one, and the next get
 // leaves the old one; after three times eight an emptied chunk is kept for that.
-// Strides are such that none of these takes more than seconds, and odd, most of them primes.
 constexpr double kFine = 0.06;  // for calls that are short
 constexpr Course kSmall{100, 10, 2};
 constexpr Course kNewChunk{8000, 8, 0, 1};

@@ -22,10 +22,9 @@ using Listener = Catch::EventListenerBase;
 using Listener = Catch::TestEventListenerBase;
 #endif
 
-#include <multiprocessing/start_method.hpp>
-
 #include <multiprocessing/launch/fork_server.hpp>
 #include <multiprocessing/launch/life_line.hpp>
+#include <multiprocessing/start_method.hpp>
 
 #include "leftovers.hpp"
 

@@ -154,7 +154,8 @@ long kill_at_every_step(long stride, Make const& make) {
                           [&](auto const& run) { return scenes_detail::play<steps>(make, run); });
 }
 
-/// How many of the moments make a test: one of `usual`. The sanitizers are slow.
+/// How many of the moments make a test: one of `usual`, so that it takes some seconds; odd where
+/// there are loops, so that not always the same steps of them are met. The sanitizers are slow.
 ///   MULTIPROCESSING_TEST_STRIDE=1      all of them
 inline long stride(long usual) {
   long const in_slow_motion = usual == 1 ? 1 : 4 * usual - 1;  // where there are few, all of them

@@ -5,7 +5,6 @@
 // nobody's way, and is turned away when its time is over.
 #pragma once
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/types.h>
 

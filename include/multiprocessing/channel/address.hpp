@@ -2,8 +2,6 @@
 // Where a Listener is, as users write it.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

@@ -7,7 +7,6 @@
 // message has come before a deadline passes is kept for the next call.
 #pragma once
 
-#include <poll.h>
 #include <sys/uio.h>
 
 #include <cstddef>

@@ -3,9 +3,7 @@
 // pidfd, reaped once.
 #pragma once
 
-#include <poll.h>
 #include <sys/types.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <memory>

@@ -2,10 +2,7 @@
 // What is different in a child from its parent, before it does anything.
 #pragma once
 
-#include <fcntl.h>
 #include <sys/resource.h>
-#include <sys/types.h>
-#include <unistd.h>
 
 #include <array>
 #include <cstddef>

@@ -15,7 +15,6 @@
 //           those children the end is seen, but not how. The owner ends: the server does.
 #pragma once
 
-#include <poll.h>
 #include <sys/types.h>
 #include <unistd.h>
 

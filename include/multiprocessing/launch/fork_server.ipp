@@ -4,7 +4,6 @@
 
 #include <poll.h>
 #include <sys/types.h>
-#include <unistd.h>
 
 #include <array>
 #include <atomic>

@@ -2,8 +2,6 @@
 // The bodies of identity.hpp.
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <string>
 

@@ -6,10 +6,6 @@
 // (PR_SET_PDEATHSIG would mean the thread that forked, not the process.)
 #pragma once
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <multiprocessing/os/fd.hpp>
 #include <multiprocessing/os/poll.hpp>
 

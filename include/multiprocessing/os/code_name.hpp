@@ -3,10 +3,8 @@
 // child's dynamic linker may be locked for ever by a thread that only its parent has.
 #pragma once
 
-#include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
-#include <unistd.h>
 
 #include <cstdint>
 #include <string>

@@ -15,12 +15,8 @@
 // the unwinder. Where the C library has no such function only frames[0] is told.
 #pragma once
 
-#include <dlfcn.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
-#include <ucontext.h>
 #include <unistd.h>
 #include <unwind.h>
 

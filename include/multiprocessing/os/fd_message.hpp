@@ -2,9 +2,6 @@
 // Bytes and descriptors as one message between processes that share a socket.
 #pragma once
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <cstddef>
 #include <span>
 #include <vector>

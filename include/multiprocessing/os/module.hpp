@@ -3,7 +3,6 @@
 // every process that loaded the same file, wherever it lies in memory there.
 #pragma once
 
-#include <elf.h>
 #include <link.h>
 
 #include <algorithm>

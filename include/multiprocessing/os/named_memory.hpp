@@ -5,11 +5,6 @@
 // killed while it makes one leaves nothing.
 #pragma once
 
-#include <fcntl.h>
-#include <poll.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <array>
 #include <climits>
 #include <cstddef>

@@ -2,13 +2,7 @@
 // Processes by file descriptor: a pid can be reused by a stranger, a pidfd never.
 #pragma once
 
-#include <poll.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdint>

@@ -2,10 +2,8 @@
 // Waiting for file descriptors until a deadline, and the eventfd that wakes such a wait.
 #pragma once
 
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/eventfd.h>
-#include <unistd.h>
 
 #include <span>
 

@@ -2,12 +2,7 @@
 // Standard streams around a fork.
 #pragma once
 
-#include <fcntl.h>
-#include <poll.h>
 #include <pthread.h>
-#include <stdio_ext.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstddef>

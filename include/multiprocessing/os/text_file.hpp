@@ -2,9 +2,6 @@
 // The small text files below /proc and /sys, without the weight of <fstream>.
 #pragma once
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <cstdint>
 #include <optional>
 #include <string>

@@ -70,7 +70,7 @@ class Crew {
     board_->idle.set_size(0);  // nobody sleeps at the board
     board_->wanted_workers = static_cast<std::uint32_t>(workers);
     staff_ = hire(*this);
-    is_staff_elsewhere_ = true;
+    is_staff_elsewhere_ = staff_->is_elsewhere();
   }
   ~Crew();
   Crew(Crew const&) = delete;
